@@ -1,0 +1,2 @@
+//! onelook.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The arithmetic of Onelook.
+#![no_std]
