@@ -1,2 +1,39 @@
-//! The arithmetic of Onelook.
-#![no_std]
+//! The arithmetic of Onelook: from an image to a verdict, in integers.
+//!
+//! The same code runs in the firmware and on the desktop, so that both give the same bits.
+//!
+//! # Principles
+//!
+//! 1. Every engine computes the same integers: every scale is a power of two and every sum fits
+//!    24 bits. The model file carries the proof ([`model::CertificateError`] when it does not hold).
+//! 2. Bytes from outside are checked once, in [`model::ModelView::new_checked`]. After that nothing
+//!    fails for a reason the caller did not cause.
+//! 3. No heap, no panic, no `unsafe` in portable code, no dependency.
+//! 4. Slow and obvious before fast and clever: each operator has a `reference` that is its
+//!    specification, and a function that runs; a property test ties them bit for bit.
+//!
+//! # Layers, in reading order
+//!
+//! | module    | what it is                                                             |
+//! |-----------|------------------------------------------------------------------------|
+//! | [`quant`] | rounding and requantization: the only places where precision is lost   |
+//! | [`shape`] | image shapes and windows                                               |
+//! | [`ops`]   | the operators, one file each                                           |
+//! | [`model`] | the model file: bytes, checks, arena plan                              |
+//! | [`net`]   | image to embedding; the only place where model and operators meet      |
+//! | [`decide`]| embeddings to logits to a decision                                     |
+//! | [`image`] | any grey image to the network's input                                  |
+//!
+//! # Capture to verdict
+//!
+//! [`image::resample_area`] → [`net::Encoder::embed`] → [`decide::Decider::logit`] per support
+//! embedding → [`decide::nearest`].
+#![cfg_attr(not(test), no_std)]
+
+pub mod decide;
+pub mod image;
+pub mod model;
+pub mod net;
+pub mod ops;
+pub mod quant;
+pub mod shape;

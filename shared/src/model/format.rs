@@ -1,0 +1,429 @@
+//! Bytes of the model file, version 1: field offsets, and the writer.
+//!
+//! All numbers are little-endian. The file is one header, one table of layers, then data sections
+//! in the order in which the table names them, each starting on a multiple of 4.
+//!
+//! ```text
+//! 0          64              64 + 24 n                                         file_len
+//! ├─ header ─┼─ n layers ────┼─ weights │ biases │ shifts │ … │ head │ provenance ─┤
+//! ```
+//!
+//! | header field      | at | type     | meaning                                               |
+//! |-------------------|----|----------|-------------------------------------------------------|
+//! | `MAGIC`           |  0 | 4 bytes  | `1LOK`                                                |
+//! | `VERSION`         |  4 | `u16`    | [`FORMAT_VERSION`]                                    |
+//! | `N_LAYERS`        |  6 | `u16`    | 1 to [`MAX_LAYERS`]                                   |
+//! | `FILE_LEN`        |  8 | `u32`    | bytes in the file, a multiple of 4                    |
+//! | `CRC`             | 12 | `u32`    | CRC-32 (ISO-HDLC) of everything behind this field     |
+//! | `FINGERPRINT`     | 16 | 16 bytes | first half of the SHA-256 of everything behind it     |
+//! | `INPUT_H/W/C`     | 32 | `u16` ×3 | input shape; C is 1                                   |
+//! | `INPUT_EXPONENT`  | 38 | `u8`     | real pixel = `q * 2^-exponent`                        |
+//! | `PREPROCESSING`   | 39 | `u8`     | [`Preprocessing`]                                     |
+//! | `ARENA_LEN`       | 40 | `u32`    | bytes of activations, see [`super::arena_len`]        |
+//! | `EMBEDDING_LEN`   | 44 | `u32`    | values of the embedding = of the head                 |
+//! | `HEAD_WEIGHT`     | 48 | `u32`    | offset of the head's `i8[embedding_len]`              |
+//! | `HEAD_BIAS`       | 52 | `i32`    | bias of the logit                                     |
+//! | `LOGIT_EXPONENT`  | 56 | `u8`     | real logit = `logit * 2^-exponent`; at most 23        |
+//! | reserved          | 57 | 3 bytes  | 0                                                     |
+//! | `PROVENANCE`      | 60 | `u32`    | offset of UTF-8 text that runs to the end of the file |
+//!
+//! | layer field    | at | type  | meaning                                                      |
+//! |----------------|----|-------|--------------------------------------------------------------|
+//! | `OPERATOR`     |  0 | `u8`  | 1 = conv2d with ReLU, 2 = max_pool2d                         |
+//! | `KERNEL`       |  1 | `u8`  | kernel height and width                                      |
+//! | `STRIDE`       |  2 | `u8`  | step                                                         |
+//! | `PAD`          |  3 | `u8`  | zeros on each side; 0 for max_pool2d                         |
+//! | `C_OUT`        |  4 | `u16` | output channels; for max_pool2d those of its input           |
+//! | `OUT_EXPONENT` |  6 | `u8`  | real output = `q * 2^-exponent`                              |
+//! | reserved       |  7 | `u8`  | 0                                                            |
+//! | `WEIGHT`       |  8 | `u32` | offset of `i8[c_out][kernel][kernel][c_in]`; 0 without       |
+//! | `BIAS`         | 12 | `u32` | offset of `i32[c_out]`; 0 without                            |
+//! | `SHIFT`        | 16 | `u32` | offset of `u8[c_out]`, right shifts of requantize; 0 without |
+//! | reserved       | 20 | `u32` | 0                                                            |
+//!
+//! The weight scale of channel `c` is not stored; it follows as `2^-(shift[c] + out_exponent -
+//! in_exponent)`. The text at the end is padded with spaces to a multiple of 4.
+
+use core::fmt;
+use core::ops::Range;
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use super::plan::arena_len;
+use crate::shape::{Hwc, ShapeError, Window};
+
+/// The version this crate reads and writes.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Most layers a file may have.
+pub const MAX_LAYERS: u16 = 32;
+
+pub(super) const MAGIC: [u8; 4] = *b"1LOK";
+pub(super) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Offsets in the header and in a layer record: the only place where they stand.
+pub(super) mod field {
+    use super::Range;
+    type Field = Range<usize>;
+
+    pub(in crate::model) const MAGIC: Field = 0..4;
+    pub(in crate::model) const VERSION: Field = 4..6;
+    pub(in crate::model) const N_LAYERS: Field = 6..8;
+    pub(in crate::model) const FILE_LEN: Field = 8..12;
+    pub(in crate::model) const CRC: Field = 12..16;
+    pub(in crate::model) const FINGERPRINT: Field = 16..32;
+    pub(in crate::model) const INPUT_H: Field = 32..34;
+    pub(in crate::model) const INPUT_W: Field = 34..36;
+    pub(in crate::model) const INPUT_C: Field = 36..38;
+    pub(in crate::model) const INPUT_EXPONENT: Field = 38..39;
+    pub(in crate::model) const PREPROCESSING: Field = 39..40;
+    pub(in crate::model) const ARENA_LEN: Field = 40..44;
+    pub(in crate::model) const EMBEDDING_LEN: Field = 44..48;
+    pub(in crate::model) const HEAD_WEIGHT: Field = 48..52;
+    pub(in crate::model) const HEAD_BIAS: Field = 52..56;
+    pub(in crate::model) const LOGIT_EXPONENT: Field = 56..57;
+    pub(in crate::model) const RESERVED: Field = 57..60;
+    pub(in crate::model) const PROVENANCE: Field = 60..64;
+    pub(in crate::model) const HEADER_LEN: usize = PROVENANCE.end;
+
+    /// Offsets from the start of a layer record.
+    pub(in crate::model) mod layer {
+        use super::Field;
+        pub(in crate::model) const OPERATOR: Field = 0..1;
+        pub(in crate::model) const KERNEL: Field = 1..2;
+        pub(in crate::model) const STRIDE: Field = 2..3;
+        pub(in crate::model) const PAD: Field = 3..4;
+        pub(in crate::model) const C_OUT: Field = 4..6;
+        pub(in crate::model) const OUT_EXPONENT: Field = 6..7;
+        pub(in crate::model) const RESERVED_8: Field = 7..8;
+        pub(in crate::model) const WEIGHT: Field = 8..12;
+        pub(in crate::model) const BIAS: Field = 12..16;
+        pub(in crate::model) const SHIFT: Field = 16..20;
+        pub(in crate::model) const RESERVED_32: Field = 20..24;
+        pub(in crate::model) const LEN: usize = RESERVED_32.end;
+    }
+}
+
+const _: () = assert!(field::HEADER_LEN.is_multiple_of(4) && field::layer::LEN.is_multiple_of(4));
+
+pub(super) const OPERATOR_CONV2D: u8 = 1;
+pub(super) const OPERATOR_MAX_POOL2D: u8 = 2;
+
+/// How an image becomes the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Preprocessing {
+    /// Ink on a clean ground, the whole picture: [`crate::image::resample_area`].
+    ResampleArea = 1,
+}
+
+/// A layer to be written.
+#[derive(Debug, Clone, Copy)]
+pub enum LayerRepr<'a> {
+    /// Convolution, requantize and ReLU; see [`crate::ops::conv2d`] for the shapes.
+    Conv2d {
+        /// Kernel, stride and padding.
+        window: Window,
+        /// `[c_out][kernel][kernel][c_in]`.
+        weight: &'a [i8],
+        /// `[c_out]`.
+        bias: &'a [i32],
+        /// `[c_out]`.
+        shift: &'a [u8],
+        /// Real output = `q * 2^-out_exponent`.
+        out_exponent: u8,
+    },
+    /// Max pooling.
+    MaxPool2d {
+        /// Window extent.
+        kernel: usize,
+        /// Step.
+        stride: usize,
+    },
+}
+
+impl LayerRepr<'_> {
+    /// Output shape of this layer on `input`.
+    ///
+    /// # Errors
+    /// [`ShapeError::Window`] when the window does not fit.
+    pub fn output(&self, input: Hwc) -> Result<Hwc, ShapeError> {
+        match *self {
+            Self::Conv2d { window, shift, .. } => window.output(input, shift.len()),
+            Self::MaxPool2d { kernel, stride } => Window {
+                kernel,
+                stride,
+                pad: 0,
+            }
+            .output(input, input.c),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Self::Conv2d {
+                weight,
+                bias,
+                shift,
+                ..
+            } => padded(weight.len()) + 4 * bias.len() + padded(shift.len()),
+            Self::MaxPool2d { .. } => 0,
+        }
+    }
+}
+
+/// The head to be written; see [`crate::ops::l1_head`].
+#[derive(Debug, Clone, Copy)]
+pub struct HeadRepr<'a> {
+    /// `[embedding_len]`.
+    pub weight: &'a [i8],
+    /// Bias of the logit.
+    pub bias: i32,
+    /// Real logit = `logit * 2^-logit_exponent`.
+    pub logit_exponent: u8,
+}
+
+/// A model to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelRepr<'a> {
+    /// Input shape `[h][w][1]`.
+    pub input: Hwc,
+    /// Real pixel = `q * 2^-input_exponent`.
+    pub input_exponent: u8,
+    /// How an image becomes the input.
+    pub preprocessing: Preprocessing,
+    /// The encoder.
+    pub layers: &'a [LayerRepr<'a>],
+    /// The head.
+    pub head: HeadRepr<'a>,
+    /// Free text: where the model comes from.
+    pub provenance: &'a str,
+}
+
+impl ModelRepr<'_> {
+    /// Bytes that [`Self::emit`] needs.
+    #[must_use]
+    pub fn buffer_len(&self) -> usize {
+        field::HEADER_LEN
+            + self.layers.len() * field::layer::LEN
+            + self.layers.iter().map(LayerRepr::data_len).sum::<usize>()
+            + padded(self.head.weight.len())
+            + padded(self.provenance.len())
+    }
+
+    /// Writes the file into `buffer`, which must hold exactly [`Self::buffer_len`] bytes.
+    ///
+    /// `digest` is the SHA-256 of the bytes it is given; the fingerprint is its first half. What
+    /// comes out is not yet known to be valid: [`super::ModelView::new_checked`] says.
+    ///
+    /// # Errors
+    /// [`EmitError`] when the buffer has another length, a number does not fit its field, or the
+    /// layers do not fit each other.
+    pub fn emit(
+        &self,
+        buffer: &mut [u8],
+        digest: impl FnOnce(&[u8]) -> [u8; 32],
+    ) -> Result<(), EmitError> {
+        let expected = self.buffer_len();
+        if buffer.len() != expected {
+            return Err(EmitError::Buffer {
+                expected,
+                got: buffer.len(),
+            });
+        }
+        buffer.fill(0);
+        let mut writer = Writer { buffer, at: 0 };
+        writer.at = field::HEADER_LEN + self.layers.len() * field::layer::LEN;
+        let mut input = self.input;
+        let mut exponent = self.input_exponent;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let output = layer.output(input).map_err(EmitError::Shape)?;
+            if let LayerRepr::Conv2d { out_exponent, .. } = layer {
+                exponent = *out_exponent;
+            }
+            writer.layer(
+                field::HEADER_LEN + index * field::layer::LEN,
+                layer,
+                output,
+                exponent,
+            )?;
+            input = output;
+        }
+        let head_weight = writer.section(self.head.weight.iter().map(|w| w.to_le_bytes()))?;
+        let provenance = writer.at;
+        writer.section(self.provenance.bytes().map(|byte| [byte]))?;
+        let spaces = provenance + self.provenance.len()..expected;
+        writer.buffer.get_mut(spaces).unwrap_or(&mut []).fill(b' ');
+        self.emit_header(&mut writer, head_weight, provenance)?;
+
+        let content = writer.buffer.get(field::FINGERPRINT.end..).unwrap_or(&[]);
+        let digest = digest(content);
+        writer.put(field::FINGERPRINT, digest.get(..16).unwrap_or(&[]))?;
+        let crc = CRC.checksum(writer.buffer.get(field::CRC.end..).unwrap_or(&[]));
+        writer.put(field::CRC, &crc.to_le_bytes())
+    }
+
+    fn emit_header(
+        &self,
+        writer: &mut Writer<'_>,
+        head_weight: usize,
+        provenance: usize,
+    ) -> Result<(), EmitError> {
+        let shapes = self.layers.iter().scan(self.input, |input, layer| {
+            *input = layer.output(*input).ok()?;
+            Some(*input)
+        });
+        let arena = arena_len(self.input, shapes);
+        let len = writer.buffer.len();
+        writer.put(field::MAGIC, &MAGIC)?;
+        writer.put(field::VERSION, &FORMAT_VERSION.to_le_bytes())?;
+        writer.put(field::N_LAYERS, &narrow_u16(self.layers.len())?)?;
+        writer.put(field::FILE_LEN, &narrow_u32(len)?)?;
+        writer.put(field::INPUT_H, &narrow_u16(self.input.h)?)?;
+        writer.put(field::INPUT_W, &narrow_u16(self.input.w)?)?;
+        writer.put(field::INPUT_C, &narrow_u16(self.input.c)?)?;
+        writer.put(field::INPUT_EXPONENT, &[self.input_exponent])?;
+        writer.put(field::PREPROCESSING, &[self.preprocessing as u8])?;
+        writer.put(field::ARENA_LEN, &narrow_u32(arena)?)?;
+        writer.put(field::EMBEDDING_LEN, &narrow_u32(self.head.weight.len())?)?;
+        writer.put(field::HEAD_WEIGHT, &narrow_u32(head_weight)?)?;
+        writer.put(field::HEAD_BIAS, &self.head.bias.to_le_bytes())?;
+        writer.put(field::LOGIT_EXPONENT, &[self.head.logit_exponent])?;
+        writer.put(field::PROVENANCE, &narrow_u32(provenance)?)
+    }
+}
+
+/// Writes sections one behind the other, and fields where they belong.
+struct Writer<'b> {
+    buffer: &'b mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, field: Range<usize>, value: &[u8]) -> Result<(), EmitError> {
+        let target = self
+            .buffer
+            .get_mut(field)
+            .filter(|target| target.len() == value.len());
+        target.ok_or(EmitError::Bug)?.copy_from_slice(value);
+        Ok(())
+    }
+
+    /// Appends values, pads to 4 bytes, and returns where the section starts.
+    fn section<const N: usize>(
+        &mut self,
+        values: impl Iterator<Item = [u8; N]>,
+    ) -> Result<usize, EmitError> {
+        let start = self.at;
+        for value in values {
+            self.put(self.at..self.at + N, &value)?;
+            self.at += N;
+        }
+        self.at = padded(self.at);
+        Ok(start)
+    }
+
+    fn layer(
+        &mut self,
+        at: usize,
+        layer: &LayerRepr<'_>,
+        output: Hwc,
+        out_exponent: u8,
+    ) -> Result<(), EmitError> {
+        use field::layer as f;
+        let shifted = |field: Range<usize>| field.start + at..field.end + at;
+        let (operator, window) = match *layer {
+            LayerRepr::Conv2d {
+                window,
+                weight,
+                bias,
+                shift,
+                ..
+            } => {
+                let weight = self.section(weight.iter().map(|w| w.to_le_bytes()))?;
+                self.put(shifted(f::WEIGHT), &narrow_u32(weight)?)?;
+                let bias = self.section(bias.iter().map(|b| b.to_le_bytes()))?;
+                self.put(shifted(f::BIAS), &narrow_u32(bias)?)?;
+                let shift = self.section(shift.iter().map(|&s| [s]))?;
+                self.put(shifted(f::SHIFT), &narrow_u32(shift)?)?;
+                (OPERATOR_CONV2D, window)
+            }
+            LayerRepr::MaxPool2d { kernel, stride } => (
+                OPERATOR_MAX_POOL2D,
+                Window {
+                    kernel,
+                    stride,
+                    pad: 0,
+                },
+            ),
+        };
+        self.put(shifted(f::OPERATOR), &[operator])?;
+        self.put(shifted(f::KERNEL), &narrow_u8(window.kernel)?)?;
+        self.put(shifted(f::STRIDE), &narrow_u8(window.stride)?)?;
+        self.put(shifted(f::PAD), &narrow_u8(window.pad)?)?;
+        self.put(shifted(f::C_OUT), &narrow_u16(output.c)?)?;
+        self.put(shifted(f::OUT_EXPONENT), &[out_exponent])
+    }
+}
+
+const fn padded(len: usize) -> usize {
+    len.next_multiple_of(4)
+}
+
+fn narrow_u8(value: usize) -> Result<[u8; 1], EmitError> {
+    u8::try_from(value)
+        .map(|v| [v])
+        .map_err(|_| EmitError::TooLarge { value })
+}
+
+fn narrow_u16(value: usize) -> Result<[u8; 2], EmitError> {
+    u16::try_from(value)
+        .map(u16::to_le_bytes)
+        .map_err(|_| EmitError::TooLarge { value })
+}
+
+fn narrow_u32(value: usize) -> Result<[u8; 4], EmitError> {
+    u32::try_from(value)
+        .map(u32::to_le_bytes)
+        .map_err(|_| EmitError::TooLarge { value })
+}
+
+/// Why a model could not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The buffer is not exactly [`ModelRepr::buffer_len`] long.
+    Buffer {
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// A number does not fit its field.
+    TooLarge {
+        /// The number.
+        value: usize,
+    },
+    /// A layer does not fit the one before it.
+    Shape(ShapeError),
+    /// The writer left its own buffer: please report.
+    Bug,
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buffer { expected, got } => {
+                write!(
+                    f,
+                    "the buffer holds {got} bytes, the model needs {expected}"
+                )
+            }
+            Self::TooLarge { value } => write!(f, "{value} does not fit its field in the file"),
+            Self::Shape(error) => write!(f, "the layers do not fit each other: {error}"),
+            Self::Bug => f.write_str("the writer left its buffer; please report this"),
+        }
+    }
+}
+
+impl core::error::Error for EmitError {}
