@@ -118,11 +118,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn run(
-        kernel: fn(&MaxPool2d, &[u8], &mut [u8]) -> Result<(), ShapeError>,
-        op: &MaxPool2d,
-        input: &[u8],
-    ) -> Vec<u8> {
+    type Kernel = fn(&MaxPool2d, &[u8], &mut [u8]) -> Result<(), ShapeError>;
+
+    fn run(kernel: Kernel, op: &MaxPool2d, input: &[u8]) -> Vec<u8> {
         let mut output = vec![0xa5; op.output().len()];
         kernel(op, input, &mut output).unwrap();
         output
