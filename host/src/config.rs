@@ -1,0 +1,321 @@
+//! The configuration of a run: a TOML file, the command line on top, the resolved result written
+//! back as `config.toml` so that anyone can repeat the run.
+//!
+//! In: TOML text. Out: a [`Config`] whose every field is known and in range, or a
+//! [`ConfigError`] that names the field and the nearest valid one.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::augment::AugmentConfig;
+use crate::spec::{NetSpec, PRESETS, SpecError};
+
+/// Everything that decides what a training run computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the preset the network comes from, or `custom`.
+    #[serde(default = "default_preset")]
+    pub preset: String,
+    /// How to train.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// How training images are distorted.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// The network; without it, the preset's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetSpec>,
+}
+
+fn default_preset() -> String {
+    "micro".to_owned()
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Optimizer steps; 0 measures the machine first and fills `minutes`.
+    pub steps: usize,
+    /// Wall-clock budget of training in minutes, used when `steps` is 0.
+    pub minutes: f64,
+    /// Seeds the weights and every random draw.
+    pub seed: u64,
+    /// Threads of libtorch; 0 takes one per core. Resuming needs the same number for equal bits.
+    pub threads: usize,
+    /// `float32` or `bfloat16` convolutions; `auto` takes `bfloat16` where the CPU has it.
+    pub precision: Precision,
+    /// Within-alphabet episodes in a batch, each from one alphabet.
+    pub episodes: usize,
+    /// Classes of an episode; two drawings of each class are in the batch.
+    pub n_way: usize,
+    /// Peak learning rate of AdamW.
+    pub learning_rate: f64,
+    /// Steps in which the learning rate rises linearly; it then falls along a cosine.
+    pub warmup: usize,
+    /// Decoupled weight decay, on convolution weights only.
+    pub weight_decay: f64,
+    /// Weight of the pair binary cross-entropy beside the episodic softmax.
+    pub pair_loss: f64,
+    /// Validations over the whole run.
+    pub validations: usize,
+    /// Within-alphabet 20-way trials of one validation, on held-out background alphabets.
+    pub validation_trials: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            minutes: 30.0,
+            seed: 1,
+            threads: 0,
+            precision: Precision::Auto,
+            episodes: 4,
+            n_way: 20,
+            learning_rate: 2e-3,
+            warmup: 100,
+            weight_decay: 1e-3,
+            pair_loss: 0.2,
+            validations: 12,
+            validation_trials: 1000,
+        }
+    }
+}
+
+/// Number format of convolutions while training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// `bfloat16` where the CPU multiplies it natively, else `float32`.
+    Auto,
+    /// 32-bit.
+    Float32,
+    /// 16-bit products, 32-bit sums.
+    Bfloat16,
+}
+
+impl Precision {
+    /// [`Self::Auto`] resolved for this machine.
+    #[must_use]
+    pub fn resolve(self) -> Self {
+        match self {
+            Self::Auto if cpu_has_bfloat16() => Self::Bfloat16,
+            Self::Auto => Self::Float32,
+            chosen => chosen,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_bfloat16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+const fn cpu_has_bfloat16() -> bool {
+    false
+}
+
+impl Config {
+    /// The defaults of a preset.
+    ///
+    /// # Errors
+    /// [`ConfigError::Preset`] for a name that is none.
+    pub fn preset(name: &str) -> Result<Self, ConfigError> {
+        let network = NetSpec::preset(name).ok_or_else(|| unknown_preset(name))?;
+        Ok(Self {
+            preset: name.to_owned(),
+            train: TrainConfig::default(),
+            augment: AugmentConfig::default(),
+            network: Some(network),
+        })
+    }
+
+    /// Reads and checks a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text).map_err(|error| error.in_file(path))
+    }
+
+    /// Parses and checks TOML text.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| toml_error(&error))?;
+        match &config.network {
+            Some(network) if NetSpec::preset(&config.preset).as_ref() != Some(network) => {
+                "custom".clone_into(&mut config.preset);
+            }
+            Some(_) => {}
+            None => {
+                let network = NetSpec::preset(&config.preset);
+                config.network = Some(network.ok_or_else(|| unknown_preset(&config.preset))?);
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// [`ConfigError::Preset`] when there is neither a network nor a known preset.
+    pub fn network(&self) -> Result<NetSpec, ConfigError> {
+        let preset = || NetSpec::preset(&self.preset).ok_or_else(|| unknown_preset(&self.preset));
+        self.network.clone().map_or_else(preset, Ok)
+    }
+
+    /// The file that repeats this run.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // A struct of numbers, strings and tables always has a TOML form.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// SHA-256 of [`Self::to_toml`] in hex: names the configuration in exported files.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(self.to_toml().as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.network()?.shapes().map_err(ConfigError::Network)?;
+        let train = &self.train;
+        let range = |field, ok: bool, rule| {
+            if ok { Ok(()) } else { Err(ConfigError::Range { field, rule }) }
+        };
+        range("train.episodes", (1..=64).contains(&train.episodes), "1 to 64")?;
+        range("train.n_way", (2..=64).contains(&train.n_way), "2 to 64")?;
+        range("train.minutes", train.minutes > 0.0 && train.minutes < 1e5, "more than 0")?;
+        let rate = train.learning_rate;
+        range("train.learning_rate", rate > 0.0 && rate <= 1.0, "more than 0, at most 1")?;
+        range("train.weight_decay", (0.0..=1.0).contains(&train.weight_decay), "0 to 1")?;
+        range("train.pair_loss", (0.0..=100.0).contains(&train.pair_loss), "0 to 100")?;
+        range("train.validations", train.validations >= 1, "at least 1")?;
+        range("train.validation_trials", train.validation_trials >= 1, "at least 1")
+    }
+}
+
+fn unknown_preset(name: &str) -> ConfigError {
+    let known = PRESETS.map(|(name, _)| name);
+    ConfigError::Preset { name: name.to_owned(), nearest: nearest(name, &known) }
+}
+
+/// serde's message, with the nearest known field where it lists the fields it expected.
+fn toml_error(error: &toml::de::Error) -> ConfigError {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let hint = message.starts_with("unknown field").then(|| {
+        let unknown = quoted.next().unwrap_or_default();
+        let known: Vec<&str> = quoted.collect();
+        nearest(unknown, &known)
+    });
+    ConfigError::Toml { message: error.to_string().trim_end().to_owned(), nearest: hint }
+}
+
+fn nearest(word: &str, known: &[&str]) -> String {
+    let closest = known.iter().max_by(|a, b| {
+        strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b))
+    });
+    closest.map_or_else(String::new, |name| (*name).to_owned())
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or a field that does not exist.
+    #[error("{message}{}", nearest.as_ref().map_or_else(String::new, |n| format!("\nthe nearest valid field is `{n}`")))]
+    Toml {
+        /// What the parser says, with line and column.
+        message: String,
+        /// The field that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A preset of that name does not exist.
+    #[error("preset `{name}` does not exist; the nearest one is `{nearest}`")]
+    Preset {
+        /// The name given.
+        name: String,
+        /// The nearest name that exists.
+        nearest: String,
+    },
+    /// A layer does not fit the one before it.
+    #[error(transparent)]
+    Network(SpecError),
+    /// A number is out of range.
+    #[error("{field} must be {rule}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// One of the above, in a file.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong in it.
+        source: Box<ConfigError>,
+    },
+}
+
+impl ConfigError {
+    fn in_file(self, path: &Path) -> Self {
+        Self::File { path: path.into(), source: Box::new(self) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolved_config_reads_back() {
+        let config = Config::preset("micro").unwrap();
+        assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
+    fn empty_file_is_the_default() {
+        assert_eq!(Config::parse("").unwrap(), Config::preset("micro").unwrap());
+    }
+
+    #[test]
+    fn names_the_nearest_field() {
+        let error = Config::parse("[train]\nlearning_rat = 0.1").unwrap_err().to_string();
+        assert!(error.contains("nearest valid field is `learning_rate`"), "{error}");
+        let error = Config::parse("preset = \"mikro\"").unwrap_err().to_string();
+        assert_eq!(error, "preset `mikro` does not exist; the nearest one is `micro`");
+    }
+
+    #[test]
+    fn names_the_field_out_of_range() {
+        let error = Config::parse("[train]\nn_way = 1").unwrap_err().to_string();
+        assert_eq!(error, "train.n_way must be 2 to 64");
+    }
+
+    #[test]
+    fn another_network_is_custom() {
+        let text = "[network]\ninput_side = 8\nlayers = [{ op = \"max_pool\", kernel = 2, stride = 2 }]";
+        assert_eq!(Config::parse(text).unwrap().preset, "custom");
+    }
+}

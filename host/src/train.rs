@@ -1,0 +1,55 @@
+//! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
+//!
+//! Reading order: [`net`] (the network), [`loss`], [`optimizer`], [`batch`] (what it sees),
+//! [`run`] (the loop). These files, and no others, name `tch`.
+
+pub mod batch;
+pub mod checkpoint;
+pub mod loss;
+pub mod net;
+pub mod optimizer;
+pub mod run;
+
+pub use run::{Outcome, Session, Trained, bench};
+
+/// Why training stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The layers of the network do not fit each other.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::SpecError),
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// A checkpoint cannot be read or does not belong to this network.
+    #[error("{path}: {message}; start again without --resume, or with the run it belongs to")]
+    Checkpoint {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// A file of the run cannot be written.
+    #[error(transparent)]
+    Write(#[from] crate::files::WriteError),
+    /// The held-out alphabets cannot form a validation trial.
+    #[error(transparent)]
+    Trials(#[from] crate::trials::TrialsError),
+    /// The loss is no longer a number.
+    #[error("step {step}: the loss is {loss}; lower train.learning_rate")]
+    Diverged {
+        /// At which step.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// A CUDA device was asked for and there is none.
+    #[error("no CUDA device: use --device cpu, or a libtorch with CUDA through LIBTORCH")]
+    NoCuda,
+    /// The thread that draws batches stopped.
+    #[error("the thread that draws training images stopped")]
+    Batches,
+}
