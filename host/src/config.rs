@@ -202,7 +202,10 @@ impl Config {
         range("train.weight_decay", (0.0..=1.0).contains(&train.weight_decay), "0 to 1")?;
         range("train.pair_loss", (0.0..=100.0).contains(&train.pair_loss), "0 to 100")?;
         range("train.validations", train.validations >= 1, "at least 1")?;
-        range("train.validation_trials", train.validation_trials >= 1, "at least 1")
+        range("train.validation_trials", train.validation_trials >= 1, "at least 1")?;
+        self.augment
+            .out_of_range()
+            .map_or(Ok(()), |(field, rule)| Err(ConfigError::Range { field, rule }))
     }
 }
 

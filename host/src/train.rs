@@ -37,7 +37,10 @@ pub enum TrainError {
     Write(#[from] crate::files::WriteError),
     /// The held-out alphabets cannot form a validation trial.
     #[error(transparent)]
-    Trials(#[from] crate::trials::TrialsError),
+    Trials(#[from] crate::trials::TrialError),
+    /// A validation drawing cannot become a network input.
+    #[error(transparent)]
+    Input(#[from] crate::engine::InputError),
     /// The loss is no longer a number.
     #[error("step {step}: the loss is {loss}; lower train.learning_rate")]
     Diverged {

@@ -6,27 +6,21 @@
 //! Every draw comes from a generator keyed by (seed, step), so step `k` is the same batch whether
 //! or not the run was interrupted.
 
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::ScopedJoinHandle;
-
-use rand::seq::{IndexedRandom, SliceRandom, index};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
+use rand::seq::{SliceRandom, index};
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::{AugmentConfig, Augmenter, QuarterTurns};
+use crate::augment::{AugmentConfig, Augmenter, Pose};
 use crate::config::TrainConfig;
 use crate::dataset::{Alphabet, Dataset};
-
-/// Batches prepared ahead of libtorch.
-const PREFETCH: usize = 4;
 
 /// The images of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Classes; query `i` and support `i` are the same character.
     pub n_classes: usize,
-    /// Ink in `0..1` as `[2 * n_classes][h][w]`: all queries, then all supports.
-    pub images: Vec<f32>,
+    /// Ink as `[2 * n_classes][h][w]`: all queries, then all supports.
+    pub images: Vec<u8>,
 }
 
 /// Draws batches.
@@ -36,6 +30,7 @@ pub struct Batches<'d> {
     n_classes: usize,
     n_way: usize,
     seed: u64,
+    augment: AugmentConfig,
     augmenter: Augmenter,
 }
 
@@ -48,19 +43,19 @@ impl<'d> Batches<'d> {
         augment: &AugmentConfig,
         side: usize,
     ) -> Self {
-        let characters = data.alphabets.iter().map(|alphabet| alphabet.characters.len()).sum();
         Self {
             data,
-            n_classes: (train.episodes * train.n_way).min(characters),
+            n_classes: (train.episodes * train.n_way).min(data.n_characters()),
             n_way: train.n_way,
             seed: train.seed,
+            augment: augment.clone(),
             augmenter: Augmenter::new(augment.clone(), side),
         }
     }
 
     /// The batch of step `step`.
     #[must_use]
-    pub fn batch(&self, step: usize) -> Batch {
+    pub fn batch(&mut self, step: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(step as u64);
         let mut alphabets: Vec<&Alphabet> = self.data.alphabets.iter().collect();
@@ -78,17 +73,17 @@ impl<'d> Batches<'d> {
 
     /// Appends one drawing of each of `n_way` characters to `queries` and one to `supports`.
     fn episode(
-        &self,
+        &mut self,
         alphabet: &Alphabet,
         n_way: usize,
         rng: &mut ChaCha8Rng,
-        queries: &mut Vec<f32>,
-        supports: &mut Vec<f32>,
+        queries: &mut Vec<u8>,
+        supports: &mut Vec<u8>,
     ) {
         // Turned as a whole, an alphabet is another alphabet; turned letter by letter, some
         // syllabaries would contain a character twice.
-        let turns = QuarterTurns::random(rng);
-        let n_drawers = alphabet.characters.iter().map(|c| c.drawings.len()).min().unwrap_or(0);
+        let pose = Pose::random(&self.augment, rng);
+        let n_drawers = alphabet.n_drawers();
         if n_drawers < 2 {
             return;
         }
@@ -96,8 +91,7 @@ impl<'d> Batches<'d> {
         for class in index::sample(rng, alphabet.characters.len(), n_way) {
             let character = &alphabet.characters[class];
             for (drawer, images) in drawers.iter().zip([&mut *queries, &mut *supports]) {
-                let image = self.augmenter.augment(&character.drawings[drawer], turns, rng);
-                images.extend(image.iter().map(|&ink| f32::from(ink) / 256.0));
+                self.augmenter.apply(&character.drawings[drawer], pose, rng, images);
             }
         }
     }

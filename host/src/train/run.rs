@@ -13,16 +13,17 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::batch::{Batch, Batches};
 use super::net::{Mode, Net, values};
 use super::optimizer::AdamW;
 use super::{TrainError, checkpoint, loss::loss};
 use crate::config::{Config, Precision};
-use crate::dataset::Dataset;
+use crate::dataset::Background;
+use crate::engine::network_input;
 use crate::float_net::FloatNet;
-use crate::trials::{self, TrialSet};
+use crate::trials::{self, Accuracy, TrialSet};
 
 /// Name of the file that a run resumes from.
 pub const RESUME_FILE: &str = "training.safetensors";
@@ -47,10 +48,8 @@ const VALIDATION_SEED: u64 = 0x0076_616c;
 pub struct Session<'a> {
     /// The resolved configuration.
     pub config: &'a Config,
-    /// Background alphabets to learn from.
-    pub training: &'a Dataset,
-    /// Other background alphabets, to choose the checkpoint.
-    pub validation: &'a Dataset,
+    /// Alphabets to learn from and to choose the checkpoint with.
+    pub background: &'a Background,
     /// Folder of the run.
     pub folder: &'a Path,
     /// Where to compute.
@@ -136,7 +135,7 @@ impl Session<'_> {
         }
         let train = &self.config.train;
         let side = self.config.network()?.input_side;
-        let batches = Batches::new(self.training, train, &self.config.augment, side);
+        let mut batches = Batches::new(self.background.training(), train, &self.config.augment, side);
         let first = state.progress.step;
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(PREFETCH);
@@ -152,7 +151,6 @@ impl Session<'_> {
     }
 
     fn steps(&self, state: &mut State, batches: Receiver<Batch>) -> Result<Outcome, TrainError> {
-        let side = self.config.network()?.input_side as i64;
         let bar = progress_bar(state.progress.steps);
         let mut sitting = Sitting::new(&state.progress);
         while state.progress.steps == 0 || state.progress.step < state.progress.steps {
@@ -163,8 +161,8 @@ impl Session<'_> {
                 return Ok(Outcome::Interrupted { step, steps });
             }
             let batch = batches.recv().map_err(|_| TrainError::Batches)?;
-            let loss = state.step(&batch, side, self.config)?;
-            sitting.count(&mut state.progress, batch.images.len() / (side * side) as usize, loss);
+            let loss = state.step(&batch, self.config)?;
+            sitting.count(&mut state.progress, 2 * batch.n_classes, loss);
             if state.progress.steps == 0 && sitting.steps == MEASURED_STEPS {
                 state.progress.steps = sitting.plan(self.config.train.minutes, &state.progress);
                 bar.set_length(state.progress.steps as u64);
@@ -218,9 +216,9 @@ impl Session<'_> {
         Ok(metrics)
     }
 
-    fn trials(&self) -> Result<TrialSet<'_>, TrainError> {
+    fn trials(&self) -> Result<TrialSet, TrainError> {
         let n_trials = self.config.train.validation_trials;
-        Ok(trials::within_alphabet(self.validation, 20, 1, n_trials, VALIDATION_SEED)?)
+        Ok(trials::within_alphabet(self.background.validation(), 20, 1, n_trials, VALIDATION_SEED)?)
     }
 }
 
@@ -293,10 +291,10 @@ impl State {
     }
 
     /// One optimizer step; returns the loss.
-    fn step(&mut self, batch: &Batch, side: i64, config: &Config) -> Result<f64, TrainError> {
+    fn step(&mut self, batch: &Batch, config: &Config) -> Result<f64, TrainError> {
         let n = batch.n_classes as i64;
-        let images = Tensor::f_from_slice(&batch.images)?.f_reshape([2 * n, side, side])?;
-        let embeddings = self.net.embed(&images.to_device(self.device), Mode::Train)?; // [2n, d]
+        let images = images(&batch.images, config.network()?.input_side, self.device)?;
+        let embeddings = self.net.embed(&images, Mode::Train)?; // [2n, d]
         let (queries, supports) = (embeddings.narrow(0, 0, n), embeddings.narrow(0, n, n));
         let loss = loss(&self.net.logits(&queries, &supports)?, config.train.pair_loss)?;
         let rate = learning_rate(&config.train, self.progress.step, self.progress.steps);
@@ -309,9 +307,10 @@ impl State {
         Ok(value)
     }
 
-    fn finish(self) -> Result<Trained, TrainError> {
+    fn finish(&self) -> Result<Trained, TrainError> {
         copy(&self.best, &self.net.state())?;
-        Ok(Trained { net: self.net.fold()?, progress: self.progress, precision: self.precision })
+        let progress = self.progress.clone();
+        Ok(Trained { net: self.net.fold()?, progress, precision: self.precision })
     }
 }
 
@@ -326,38 +325,41 @@ fn learning_rate(train: &crate::config::TrainConfig, step: usize, steps: usize) 
 }
 
 /// N-way accuracy of a network that is still in training.
-fn accuracy(net: &Net, trials: &TrialSet<'_>, device: Device) -> Result<trials::Accuracy, TrainError> {
+fn accuracy(net: &Net, trials: &TrialSet, device: Device) -> Result<Accuracy, TrainError> {
     let embeddings = no_grad(|| embed_all(net, trials, device))?;
     let folded = net.fold()?;
     let d = embeddings.len() / trials.images.len().max(1);
     let embedding = |index: usize| &embeddings[index * d..(index + 1) * d];
-    let predictions = trials.trials.iter().map(|trial| {
+    let right = trials.trials.iter().filter(|trial| {
         let query = embedding(trial.query);
-        let logits: Vec<f32> = trial
-            .support
-            .iter()
-            .map(|shots| shots.iter().map(|&shot| folded.logit(query, embedding(shot))).sum())
-            .collect();
-        trials::unique_maximum(&logits)
+        let logits = trial.support.iter().map(|shots| {
+            shots.iter().map(|&shot| folded.logit(query, embedding(shot))).sum::<f32>()
+        });
+        let logits: Vec<f32> = logits.collect();
+        // A tie is wrong: a network that has collapsed must not look good.
+        let best = logits[trial.answer];
+        logits.iter().enumerate().all(|(class, &logit)| class == trial.answer || logit < best)
     });
-    Ok(trials::accuracy(trials, predictions))
+    Ok(Accuracy::of(right.count(), trials.trials.len()))
 }
 
 /// Embeddings of every image of `trials`, `[n][d]`.
-fn embed_all(net: &Net, trials: &TrialSet<'_>, device: Device) -> Result<Vec<f32>, TrainError> {
-    let side = net.spec().input_side;
+fn embed_all(net: &Net, trials: &TrialSet, device: Device) -> Result<Vec<f32>, TrainError> {
     let mut all = Vec::new();
     for drawings in trials.images.chunks(VALIDATION_BATCH) {
-        let ink: Vec<f32> = drawings
-            .iter()
-            .flat_map(|drawing| drawing.to_input(side))
-            .map(|ink| f32::from(ink) / 256.0)
-            .collect();
-        let shape = [drawings.len() as i64, side as i64, side as i64];
-        let images = Tensor::f_from_slice(&ink)?.f_reshape(shape)?.to_device(device);
+        let inputs = drawings.iter().map(|drawing| network_input(drawing, net.spec().input()));
+        let inputs: Vec<Vec<u8>> = inputs.collect::<Result<_, _>>()?;
+        let images = images(&inputs.concat(), net.spec().input_side, device)?;
         all.extend(values(&net.embed(&images, Mode::Evaluate)?)?);
     }
     Ok(all)
+}
+
+/// Ink `[n][side][side]` as a tensor of numbers in `0..1`, by the scale of the deployed input.
+fn images(ink: &[u8], side: usize, device: Device) -> Result<Tensor, TrainError> {
+    let side = side as i64;
+    let images = Tensor::f_from_slice(ink)?.f_reshape([-1, side, side])?;
+    Ok(images.to_device(device).f_to_kind(Kind::Float)? / 256.0)
 }
 
 /// What one sitting of a run measures.
@@ -461,14 +463,16 @@ pub fn bench(session: &Session<'_>, steps: usize) -> Result<f64, TrainError> {
     let mut state = State::new(session)?;
     state.progress.steps = usize::MAX;
     let side = session.config.network()?.input_side;
-    let batches = Batches::new(session.training, &session.config.train, &session.config.augment, side);
+    let train = &session.config.train;
+    let mut batches =
+        Batches::new(session.background.training(), train, &session.config.augment, side);
     let batch = batches.batch(0);
     for _ in 0..UNMEASURED_STEPS {
-        state.step(&batch, side as i64, session.config)?;
+        state.step(&batch, session.config)?;
     }
     let started = Instant::now();
     for _ in 0..steps {
-        state.step(&batch, side as i64, session.config)?;
+        state.step(&batch, session.config)?;
     }
     Ok((steps * 2 * batch.n_classes) as f64 / started.elapsed().as_secs_f64())
 }

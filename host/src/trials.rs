@@ -1,0 +1,284 @@
+//! N-way k-shot trials: which drawings are the support set, which is the query, which class is
+//! right.
+//!
+//! In: drawings and a protocol. Out: a [`TrialSet`] in which the true class stands at a random
+//! place, query and support are different drawings by different drawers, and every protocol has a
+//! name of its own: *within-alphabet* and *mixed-alphabet* 20-way are different tasks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rand::seq::index;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::dataset::{Character, Dataset, Drawing};
+use crate::omniglot::Run;
+
+/// Trials over one pool of drawings.
+#[derive(Debug, Clone)]
+pub struct TrialSet {
+    /// Name of the protocol, with N and k.
+    pub protocol: String,
+    /// Every drawing that a trial uses, once.
+    pub images: Vec<Arc<Drawing>>,
+    /// The trials.
+    pub trials: Vec<Trial>,
+}
+
+/// One query against one support set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// Per class, the indices of its shots in [`TrialSet::images`].
+    pub support: Vec<Vec<usize>>,
+    /// Index of the query in [`TrialSet::images`].
+    pub query: usize,
+    /// The query's class: an index into `support`.
+    pub answer: usize,
+}
+
+impl TrialSet {
+    fn empty(protocol: String) -> Self {
+        Self { protocol, images: Vec::new(), trials: Vec::new() }
+    }
+
+    /// Classes of a trial.
+    #[must_use]
+    pub fn n_way(&self) -> usize {
+        self.trials.first().map_or(0, |trial| trial.support.len())
+    }
+
+    /// Examples of each class.
+    #[must_use]
+    pub fn k_shot(&self) -> usize {
+        let support = self.trials.first().and_then(|trial| trial.support.first());
+        support.map_or(0, Vec::len)
+    }
+}
+
+/// Lake's 400 trials (Lake et al. 2015): 20 runs within one alphabet each, all supports by one
+/// drawer, all queries by another.
+#[must_use]
+pub fn lake20(runs: &[Run]) -> TrialSet {
+    let mut set = TrialSet::empty("lake_within_alphabet_20way_1shot".to_owned());
+    for run in runs {
+        let first = set.images.len();
+        set.images.extend(run.support.iter().cloned());
+        let support: Vec<Vec<usize>> = (0..run.support.len()).map(|i| vec![first + i]).collect();
+        for (query, &answer) in run.queries.iter().zip(&run.answers) {
+            let trial = Trial { support: support.clone(), query: set.images.len(), answer };
+            set.images.push(query.clone());
+            set.trials.push(trial);
+        }
+    }
+    set
+}
+
+/// `n_trials` trials under Lake's rule: one alphabet, one drawer of the query, other drawers of the
+/// support (one per shot, the same for all classes).
+///
+/// # Errors
+/// [`TrialError`] when no alphabet has enough characters or drawers.
+pub fn within_alphabet(
+    data: &Dataset,
+    n_way: usize,
+    k_shot: usize,
+    n_trials: usize,
+    seed: u64,
+) -> Result<TrialSet, TrialError> {
+    let large_enough = data
+        .alphabets
+        .iter()
+        .filter(|a| a.characters.len() >= n_way && a.n_drawers() > k_shot);
+    let alphabets: Vec<_> = large_enough.collect();
+    if alphabets.is_empty() || n_way == 0 || k_shot == 0 {
+        return Err(TrialError { task: "alphabet", n_way, k_shot });
+    }
+    let mut pool = Pool::new(format!("within_alphabet_{n_way}way_{k_shot}shot"));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for _ in 0..n_trials {
+        let alphabet = alphabets[rng.random_range(0..alphabets.len())];
+        let characters: Vec<&Character> = alphabet.characters.iter().collect();
+        pool.draw(&characters, n_way, k_shot, alphabet.n_drawers(), &mut rng);
+    }
+    Ok(pool.set)
+}
+
+/// `n_trials` trials whose classes come from all alphabets at once (Vinyals et al. 2016): an easier
+/// task than [`within_alphabet`], because scripts differ more than letters of one script.
+///
+/// # Errors
+/// [`TrialError`] when there are too few characters or drawers.
+pub fn mixed(
+    data: &Dataset,
+    n_way: usize,
+    k_shot: usize,
+    n_trials: usize,
+    seed: u64,
+) -> Result<TrialSet, TrialError> {
+    let characters: Vec<&Character> =
+        data.characters().filter(|c| c.drawings.len() > k_shot).collect();
+    if characters.len() < n_way || n_way == 0 || k_shot == 0 {
+        return Err(TrialError { task: "data set", n_way, k_shot });
+    }
+    let n_drawers = characters.iter().map(|c| c.drawings.len()).min().unwrap_or(0);
+    let mut pool = Pool::new(format!("mixed_alphabets_{n_way}way_{k_shot}shot"));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for _ in 0..n_trials {
+        pool.draw(&characters, n_way, k_shot, n_drawers, &mut rng);
+    }
+    Ok(pool.set)
+}
+
+/// A trial set under construction: every drawing is kept once.
+struct Pool {
+    set: TrialSet,
+    index: HashMap<*const Drawing, usize>,
+}
+
+impl Pool {
+    fn new(protocol: String) -> Self {
+        Self { set: TrialSet::empty(protocol), index: HashMap::new() }
+    }
+
+    fn image(&mut self, drawing: &Arc<Drawing>) -> usize {
+        let images = &mut self.set.images;
+        *self.index.entry(Arc::as_ptr(drawing)).or_insert_with(|| {
+            images.push(drawing.clone());
+            images.len() - 1
+        })
+    }
+
+    /// Appends one trial. The true class stands at a random place: a constant answer scores chance.
+    fn draw(
+        &mut self,
+        characters: &[&Character],
+        n_way: usize,
+        k_shot: usize,
+        n_drawers: usize,
+        rng: &mut ChaCha8Rng,
+    ) {
+        let classes = index::sample(rng, characters.len(), n_way).into_vec();
+        let answer = rng.random_range(0..n_way);
+        let drawers = index::sample(rng, n_drawers, k_shot + 1);
+        let query = self.image(&characters[classes[answer]].drawings[drawers.index(0)]);
+        let support = classes.iter().map(|&class| {
+            let shots = drawers.iter().skip(1);
+            shots.map(|drawer| self.image(&characters[class].drawings[drawer])).collect()
+        });
+        let support = support.collect();
+        self.set.trials.push(Trial { support, query, answer });
+    }
+}
+
+/// Too few characters or drawers for a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no {task} has {n_way} characters with {k_shot} + 1 drawers each; ask for fewer --ways or --shots"
+)]
+pub struct TrialError {
+    task: &'static str,
+    n_way: usize,
+    k_shot: usize,
+}
+
+/// How often the decision was right.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Accuracy {
+    /// Right decisions.
+    pub correct: usize,
+    /// All decisions.
+    pub trials: usize,
+    /// `correct / trials`.
+    pub mean: f64,
+    /// Binomial: `sqrt(mean (1 - mean) / trials)`.
+    pub standard_error: f64,
+    /// Wilson's 95 % interval, which also holds near 100 %.
+    pub interval95: [f64; 2],
+}
+
+impl Accuracy {
+    /// From counts.
+    #[must_use]
+    pub fn of(correct: usize, trials: usize) -> Self {
+        let n = trials.max(1) as f64;
+        let mean = correct as f64 / n;
+        let z = 1.959_964_f64;
+        let centre = (mean + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let half = z / (1.0 + z * z / n) * (mean * (1.0 - mean) / n + z * z / (4.0 * n * n)).sqrt();
+        Self {
+            correct,
+            trials,
+            mean,
+            standard_error: (mean * (1.0 - mean) / n).sqrt(),
+            interval95: [(centre - half).max(0.0), (centre + half).min(1.0)],
+        }
+    }
+}
+
+impl std::fmt::Display for Accuracy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (mean, error) = (100.0 * self.mean, 100.0 * self.standard_error);
+        write!(f, "{mean:.2} % ± {error:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::glyphs;
+
+    #[test]
+    fn trials_keep_their_promises() {
+        let data = glyphs::synthetic(3, "background", 4, 8);
+        let within = within_alphabet(&data, 5, 2, 200, 7).unwrap();
+        let mixed = mixed(&data, 9, 1, 200, 7).unwrap();
+        assert_eq!((within.n_way(), within.k_shot()), (5, 2));
+        assert_eq!((mixed.n_way(), mixed.k_shot()), (9, 1));
+        for set in [&within, &mixed] {
+            for trial in &set.trials {
+                assert!(trial.support.iter().flatten().all(|&shot| shot != trial.query));
+                let mut images: Vec<_> = trial.support.iter().flatten().collect();
+                images.sort_unstable();
+                images.dedup();
+                assert_eq!(images.len(), set.n_way() * set.k_shot());
+            }
+            let first = set.trials.iter().filter(|trial| trial.answer == 0).count();
+            let expected = set.trials.len() / set.n_way();
+            assert!(first < 2 * expected, "the true class stands first {first} times");
+        }
+    }
+
+    #[test]
+    fn within_alphabet_stays_within() {
+        let data = glyphs::synthetic(3, "background", 4, 8);
+        let set = within_alphabet(&data, 5, 1, 50, 7).unwrap();
+        let alphabet = |image: usize| {
+            let wanted = &set.images[image];
+            data.alphabets.iter().position(|a| {
+                a.characters.iter().any(|c| c.drawings.iter().any(|d| Arc::ptr_eq(d, wanted)))
+            })
+        };
+        for trial in &set.trials {
+            let home = alphabet(trial.query);
+            assert!(trial.support.iter().flatten().all(|&shot| alphabet(shot) == home));
+        }
+    }
+
+    #[test]
+    fn too_many_ways() {
+        let data = glyphs::synthetic(3, "background", 2, 4);
+        assert!(within_alphabet(&data, 5, 1, 1, 1).is_err());
+        assert!(mixed(&data, 9, 1, 1, 1).is_err());
+        assert!(within_alphabet(&data, 3, 99, 1, 1).is_err());
+    }
+
+    #[test]
+    fn wilson_interval() {
+        let accuracy = Accuracy::of(384, 400);
+        assert!((accuracy.standard_error - 0.009_798).abs() < 1e-6);
+        assert!((accuracy.interval95[0] - 0.936_0).abs() < 2e-4, "{accuracy:?}");
+        assert!((Accuracy::of(0, 0).mean).abs() < f64::EPSILON);
+    }
+}
