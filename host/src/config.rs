@@ -37,9 +37,9 @@ fn default_preset() -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Optimizer steps; 0 measures the machine first and fills `minutes`.
+    /// Optimizer steps; 0 trains for `minutes`.
     pub steps: usize,
-    /// Wall-clock budget of training in minutes, used when `steps` is 0.
+    /// Time for training in minutes, used when `steps` is 0.
     pub minutes: f64,
     /// Seeds the weights and every random draw.
     pub seed: u64,
@@ -188,7 +188,11 @@ impl Config {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether every number is in range and the layers fit each other.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the field.
+    pub fn check(&self) -> Result<(), ConfigError> {
         self.network()?.shapes().map_err(ConfigError::Network)?;
         let train = &self.train;
         let range = |field, ok: bool, rule| {

@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod baseline;
+pub mod checkpoint;
 pub mod config;
 pub mod dataset;
 pub mod engine;

@@ -1,7 +1,7 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
 //! Reading order: [`net`] (the network), [`loss`], [`optimizer`], [`batch`] (what it sees),
-//! [`run`] (the loop). These files, and no others, name `tch`.
+//! [`schedule`], [`run`] (the loop). These files, and no others, name `tch`.
 
 pub mod batch;
 pub mod checkpoint;
@@ -9,6 +9,7 @@ pub mod loss;
 pub mod net;
 pub mod optimizer;
 pub mod run;
+pub mod schedule;
 
 pub use run::{Outcome, Session, Trained, bench};
 

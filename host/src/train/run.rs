@@ -18,6 +18,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::batch::{Batch, Batches};
 use super::net::{Mode, Net, values};
 use super::optimizer::AdamW;
+use super::schedule::Schedule;
 use super::{TrainError, checkpoint, loss::loss};
 use crate::config::{Config, Precision};
 use crate::dataset::Background;
@@ -29,12 +30,10 @@ use crate::trials::{self, Accuracy, TrialSet};
 pub const RESUME_FILE: &str = "training.safetensors";
 /// Name of the file with one line of figures per validation.
 pub const METRICS_FILE: &str = "metrics.jsonl";
-/// Steps after which the rest of a time budget is turned into a number of steps.
-const MEASURED_STEPS: usize = 40;
-/// The first of them are slower: libtorch compiles its kernels.
+/// Steps of a sitting that its rate leaves out: libtorch is warming up.
 const UNMEASURED_STEPS: usize = 10;
-/// Share of a time budget kept for validation and checkpoints.
-const OVERHEAD: f64 = 0.04;
+/// Resolution of the progress bar.
+const BAR_LENGTH: u64 = 1000;
 /// Time between two checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Images in one forward pass of validation.
@@ -67,8 +66,6 @@ pub enum Outcome {
     Interrupted {
         /// Steps done.
         step: usize,
-        /// Steps planned, 0 when not known yet.
-        steps: usize,
     },
 }
 
@@ -88,8 +85,8 @@ pub struct Trained {
 pub struct Progress {
     /// Steps done.
     pub step: usize,
-    /// Steps planned; 0 before the machine was measured.
-    pub steps: usize,
+    /// How far that is.
+    pub schedule: Schedule,
     /// Seconds spent in training, all sittings together.
     pub seconds: f64,
     /// Accuracy of the best validation.
@@ -117,6 +114,19 @@ pub struct Metrics {
     pub validation_standard_error: f64,
     /// Seconds spent in training so far.
     pub seconds: f64,
+    /// Images per second of this sitting.
+    pub images_per_second: f64,
+}
+
+impl std::fmt::Display for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { step, loss, seconds, images_per_second, .. } = self;
+        let (mean, error) = (100.0 * self.validation_accuracy, 100.0 * self.validation_standard_error);
+        write!(
+            f,
+            "{seconds:>6.0} s  step {step:>6}  {images_per_second:.0} images/s  loss {loss:.4}  validation {mean:.2} % ± {error:.2}"
+        )
+    }
 }
 
 impl Session<'_> {
@@ -151,33 +161,26 @@ impl Session<'_> {
     }
 
     fn steps(&self, state: &mut State, batches: Receiver<Batch>) -> Result<Outcome, TrainError> {
-        let bar = progress_bar(state.progress.steps);
+        let bar = progress_bar();
         let mut sitting = Sitting::new(&state.progress);
-        while state.progress.steps == 0 || state.progress.step < state.progress.steps {
+        while !state.progress.schedule.is_over() {
             if self.interrupted.load(Ordering::Relaxed) {
                 state.save(&self.folder.join(RESUME_FILE))?;
                 bar.abandon();
-                let Progress { step, steps, .. } = state.progress;
-                return Ok(Outcome::Interrupted { step, steps });
+                return Ok(Outcome::Interrupted { step: state.progress.step });
             }
             let batch = batches.recv().map_err(|_| TrainError::Batches)?;
+            let before = state.progress.schedule.fraction();
             let loss = state.step(&batch, self.config)?;
             sitting.count(&mut state.progress, 2 * batch.n_classes, loss);
-            if state.progress.steps == 0 && sitting.steps == MEASURED_STEPS {
-                state.progress.steps = sitting.plan(self.config.train.minutes, &state.progress);
-                bar.set_length(state.progress.steps as u64);
-            }
-            bar.set_position(state.progress.step as u64);
+            let Progress { step, seconds, .. } = state.progress;
+            state.progress.schedule.advance(&self.config.train, step, seconds);
+            let after = state.progress.schedule.fraction();
+            bar.set_position((after * BAR_LENGTH as f64) as u64);
             bar.set_message(sitting.message(&state.progress));
-            if self.validation_is_due(&state.progress) {
+            if self.validation_is_due(before, after) {
                 let metrics = self.validate(state, &mut sitting)?;
-                bar.println(format!(
-                    "step {:>6}  loss {:.4}  validation {:.2} % ± {:.2}",
-                    metrics.step,
-                    metrics.loss,
-                    100.0 * metrics.validation_accuracy,
-                    100.0 * metrics.validation_standard_error
-                ));
+                bar.suspend(|| eprintln!("{metrics}"));
                 state.save(&self.folder.join(RESUME_FILE))?;
                 sitting.saved = Instant::now();
             } else if sitting.saved.elapsed() > CHECKPOINT_EVERY {
@@ -190,10 +193,9 @@ impl Session<'_> {
     }
 
     /// Evenly spread over the run, the last one at its end.
-    fn validation_is_due(&self, progress: &Progress) -> bool {
-        let validations = self.config.train.validations.min(progress.steps);
-        let done = |step: usize| (step * validations).checked_div(progress.steps).unwrap_or(0);
-        progress.steps > 0 && done(progress.step) > done(progress.step.saturating_sub(1))
+    fn validation_is_due(&self, before: f64, after: f64) -> bool {
+        let done = |fraction: f64| (fraction * self.config.train.validations as f64 + 1e-6) as u64;
+        done(after) > done(before)
     }
 
     fn validate(&self, state: &mut State, sitting: &mut Sitting) -> Result<Metrics, TrainError> {
@@ -207,10 +209,11 @@ impl Session<'_> {
         let metrics = Metrics {
             step: progress.step,
             loss: sitting.take_mean_loss(),
-            learning_rate: learning_rate(&self.config.train, progress.step, progress.steps),
+            learning_rate: progress.schedule.learning_rate(&self.config.train, progress.step),
             validation_accuracy: accuracy.mean,
             validation_standard_error: accuracy.standard_error,
             seconds: progress.seconds,
+            images_per_second: progress.images_per_second,
         };
         append_line(&self.folder.join(METRICS_FILE), &metrics)?;
         Ok(metrics)
@@ -253,7 +256,7 @@ impl State {
             optimizer: AdamW::new(net.parameters(), train.weight_decay),
             net,
             progress: Progress {
-                steps: train.steps,
+                schedule: Schedule::new(train),
                 config: session.config.hash(),
                 ..Progress::default()
             },
@@ -287,6 +290,7 @@ impl State {
         }
         self.optimizer.set_step(progress.step);
         self.progress = progress;
+        self.progress.schedule.resume(self.progress.step, self.progress.seconds);
         Ok(())
     }
 
@@ -297,7 +301,7 @@ impl State {
         let embeddings = self.net.embed(&images, Mode::Train)?; // [2n, d]
         let (queries, supports) = (embeddings.narrow(0, 0, n), embeddings.narrow(0, n, n));
         let loss = loss(&self.net.logits(&queries, &supports)?, config.train.pair_loss)?;
-        let rate = learning_rate(&config.train, self.progress.step, self.progress.steps);
+        let rate = self.progress.schedule.learning_rate(&config.train, self.progress.step);
         self.optimizer.minimize(&loss, rate)?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
@@ -312,16 +316,6 @@ impl State {
         let progress = self.progress.clone();
         Ok(Trained { net: self.net.fold()?, progress, precision: self.precision })
     }
-}
-
-/// Linear rise over `warmup` steps, then a half cosine to zero. `steps` is 0 while it is not known,
-/// which is during the rise.
-fn learning_rate(train: &crate::config::TrainConfig, step: usize, steps: usize) -> f64 {
-    let rise = ((step + 1) as f64 / train.warmup.max(1) as f64).min(1.0);
-    let falling = step.saturating_sub(train.warmup) as f64;
-    let length = steps.saturating_sub(train.warmup).max(1) as f64;
-    let progress = if steps == 0 { 0.0 } else { (falling / length).min(1.0) };
-    train.learning_rate * rise * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
 
 /// N-way accuracy of a network that is still in training.
@@ -400,14 +394,6 @@ impl Sitting {
         }
     }
 
-    /// How many steps fill the budget at the rate measured so far.
-    fn plan(&self, minutes: f64, progress: &Progress) -> usize {
-        let measured = (self.steps - UNMEASURED_STEPS) as f64;
-        let per_second = measured / self.measured_from.elapsed().as_secs_f64();
-        let left = minutes * 60.0 * (1.0 - OVERHEAD) - progress.seconds;
-        progress.step + (left * per_second).max(0.0) as usize
-    }
-
     fn take_mean_loss(&mut self) -> f64 {
         let losses = std::mem::take(&mut self.losses);
         losses.iter().sum::<f64>() / losses.len().max(1) as f64
@@ -415,15 +401,16 @@ impl Sitting {
 
     fn message(&self, progress: &Progress) -> String {
         let loss = self.losses.last().copied().unwrap_or_default();
-        format!("{:.0} images/s  loss {loss:.3}", progress.images_per_second)
+        let Progress { step, images_per_second, .. } = progress;
+        format!("step {step}  {images_per_second:.0} images/s  loss {loss:.3}")
     }
 }
 
-fn progress_bar(steps: usize) -> ProgressBar {
+fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "training {bar:30} {pos}/{len} steps  {msg}  {elapsed} elapsed, {eta} left",
+        "training {bar:30} {percent} %  {msg}  {elapsed} elapsed, {eta} left",
     );
-    let bar = if steps == 0 { ProgressBar::no_length() } else { ProgressBar::new(steps as u64) };
+    let bar = ProgressBar::new(BAR_LENGTH);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -461,7 +448,6 @@ fn keep_metrics_until(path: &PathBuf, step: usize) -> Result<(), TrainError> {
 /// [`TrainError`] as in training.
 pub fn bench(session: &Session<'_>, steps: usize) -> Result<f64, TrainError> {
     let mut state = State::new(session)?;
-    state.progress.steps = usize::MAX;
     let side = session.config.network()?.input_side;
     let train = &session.config.train;
     let mut batches =

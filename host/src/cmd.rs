@@ -1,0 +1,118 @@
+//! The commands: one file each. A command does its work, says so in words or JSON, and returns a
+//! [`Verdict`].
+
+mod args;
+mod completions;
+mod download;
+mod evaluate;
+mod export;
+#[cfg(not(feature = "train"))]
+mod launch;
+mod run_folder;
+mod train_export;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As asked.
+    Success,
+    /// Two engines disagree.
+    Mismatch,
+    /// The user pressed Ctrl-C.
+    Interrupted,
+}
+
+impl Verdict {
+    /// Process exit code.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Mismatch => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Why a command failed: what was asked for was wrong, or the work did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line or a file that the user wrote: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else: exit code 1.
+    #[error("{0}")]
+    Work(String),
+}
+
+impl Failure {
+    /// Process exit code.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Work(_) => 1,
+        }
+    }
+
+    /// A failure of the work, in the error's own words.
+    fn work(error: impl std::fmt::Display) -> Self {
+        Self::Work(error.to_string())
+    }
+
+    /// A failure of what was asked for, in the error's own words.
+    fn usage(error: impl std::fmt::Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Teach a microcontroller to recognise a mark from one look.
+#[derive(Debug, Parser)]
+#[command(name = "onelook", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train, quantize, export and verify: all of it, ending with a table and files in runs/<name>/.
+    TrainExport(train_export::Args),
+    /// Quantize and export a trained checkpoint again.
+    Export(export::Args),
+    /// Measure N-way one-shot accuracy of an exported model.
+    Evaluate(evaluate::Args),
+    /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
+    Verify(verify::Args),
+    /// Download Omniglot into the cache.
+    Download(download::Args),
+    /// Print completions for a shell.
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`Failure`] in words that name the file or field and the fix.
+    pub fn run(self) -> Result<Verdict, Failure> {
+        match self.command {
+            Command::TrainExport(args) => train_export::run(args),
+            Command::Export(args) => export::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
+            Command::Verify(args) => verify::run(&args),
+            Command::Download(args) => download::run(&args),
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// A spinner on stderr for work of unknown length; nothing when stderr is not a terminal.
+fn spinner(message: &'static str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new_spinner().with_message(message);
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}

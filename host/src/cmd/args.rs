@@ -1,0 +1,104 @@
+//! Arguments that several commands share, and what they stand for.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{Failure, spinner};
+use crate::dataset::{Background, Dataset, VALIDATION_ALPHABETS};
+use crate::omniglot::{self, DataError, Places, Run, Source};
+use crate::{glyphs, trials};
+
+/// Seed of the synthetic glyphs: the same for every command, so that `evaluate` sees the alphabets
+/// that belong to what was trained on.
+const GLYPH_SEED: u64 = 1;
+
+/// Where the drawings come from.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct DataArgs {
+    /// Folder with Omniglot's archives, or with them unpacked [default: ONELOOK_DATA, then the
+    /// cache, then a download].
+    #[arg(long, value_name = "DIR|ZIP")]
+    data: Option<PathBuf>,
+    /// Which drawings: Omniglot, or generated glyphs for a first try without it.
+    #[arg(long, value_enum, default_value_t = DatasetName::Omniglot)]
+    dataset: DatasetName,
+}
+
+/// A family of drawings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DatasetName {
+    /// Lake's Omniglot.
+    Omniglot,
+    /// Seeded stroke glyphs.
+    Synthetic,
+}
+
+/// Drawings, opened but not all read.
+pub(super) enum Drawings {
+    Omniglot(Source),
+    Synthetic(Box<glyphs::Synthetic>),
+}
+
+impl DataArgs {
+    /// Finds the drawings; downloads Omniglot when it is nowhere.
+    pub(super) fn open(&self) -> Result<Drawings, Failure> {
+        if self.dataset == DatasetName::Synthetic {
+            eprintln!("drawings: synthetic glyphs; no figure below says anything about Omniglot");
+            return Ok(Drawings::Synthetic(Box::new(glyphs::load(GLYPH_SEED))));
+        }
+        let downloaded = super::download::folder()?;
+        let places = Places::of_process(self.data.clone(), downloaded);
+        let source = match places.locate() {
+            Err(DataError::NotFound { .. }) => {
+                super::download::fetch(None)?;
+                places.locate().map_err(Failure::work)?
+            }
+            located => located.map_err(Failure::usage)?,
+        };
+        eprintln!("drawings: Omniglot in {}", source.folder().display());
+        Ok(Drawings::Omniglot(source))
+    }
+}
+
+impl Drawings {
+    /// Alphabets to train on, split for selection.
+    pub(super) fn background(&self) -> Result<Background, Failure> {
+        let split = match self {
+            Self::Omniglot(source) => {
+                let bar = spinner("reading the background alphabets");
+                let dataset = omniglot::load_background(source).map_err(Failure::work)?;
+                bar.finish_and_clear();
+                Background::new(dataset, &VALIDATION_ALPHABETS)
+            }
+            Self::Synthetic(glyphs) => {
+                let held_out: Vec<&str> = glyphs.held_out.iter().map(String::as_str).collect();
+                Background::new(glyphs.background.clone(), &held_out)
+            }
+        };
+        split.map_err(Failure::work)
+    }
+
+    /// Alphabets for the report.
+    pub(super) fn evaluation(&self) -> Result<Dataset, Failure> {
+        match self {
+            Self::Omniglot(source) => omniglot::load_evaluation(source).map_err(Failure::work),
+            Self::Synthetic(glyphs) => Ok(glyphs.evaluation.clone()),
+        }
+    }
+
+    /// Lake's runs, or glyph runs of the same shape under a name of their own.
+    pub(super) fn lake20(&self) -> Result<trials::TrialSet, Failure> {
+        match self {
+            Self::Omniglot(source) => {
+                let runs: Vec<Run> = omniglot::load_runs(source).map_err(Failure::work)?;
+                Ok(trials::lake20(&runs))
+            }
+            Self::Synthetic(glyphs) => {
+                let mut set = trials::lake20(&glyphs.runs);
+                set.protocol = format!("synthetic_{}", set.protocol);
+                Ok(set)
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Restarts a command in a build that can train.
+//!
+//! `tch` does not compile before libtorch is there, so the plain build of this program installs
+//! libtorch and hands the same command line to `cargo run --features train`.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use tools::Progress;
+
+use super::{Failure, Verdict};
+
+/// Installs libtorch, then replaces this process. Returns only when that failed.
+pub(super) fn with_libtorch() -> Result<Verdict, Failure> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    if !manifest.exists() {
+        return Err(Failure::Work(format!(
+            "this build of onelook cannot train, and its source ({}) is gone; train from a clone with `cargo run -p host -- train-export`",
+            manifest.display()
+        )));
+    }
+    let libtorch = tools::libtorch::provide(&Progress::stderr()).map_err(Failure::work)?;
+    eprintln!("libtorch: {}; building with it (minutes, the first time)", libtorch.display());
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let error = Command::new(&cargo)
+        .env("LIBTORCH", &libtorch)
+        .args(["run", "--quiet", "--package", "host", "--features", "train", "--manifest-path"])
+        .arg(&manifest)
+        .arg("--")
+        .args(std::env::args_os().skip(1))
+        .exec();
+    Err(Failure::Work(format!("cannot start {}: {error}; install cargo", cargo.display())))
+}

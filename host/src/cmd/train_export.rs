@@ -1,0 +1,184 @@
+//! `onelook train-export`: from drawings to a model that every engine agrees on.
+//!
+//! Train → fold → quantize → export → measure → verify. The first half is here, the second is
+//! [`export::finish`].
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::args::DataArgs;
+use super::run_folder::RunArgs;
+use super::{Failure, Verdict};
+use crate::config::Config;
+
+/// Training time of `--quick`.
+const QUICK_MINUTES: f64 = 4.0;
+/// The resolved configuration in a run's folder.
+const CONFIG_FILE: &str = "config.toml";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    /// A network and its training recipe.
+    #[arg(long, default_value = "micro")]
+    preset: String,
+    /// TOML file with a configuration; the other flags win over it.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    config: Option<PathBuf>,
+    /// Train for about 4 minutes: enough to see everything work.
+    #[arg(long, conflicts_with_all = ["minutes", "steps"])]
+    quick: bool,
+    /// Time for training; the machine is measured first, then the number of steps is fixed [30].
+    #[arg(long, conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Optimizer steps, instead of a time.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Seed of weights and of every random draw [1].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Threads of libtorch [one per core].
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    device: DeviceName,
+    /// Go on with an interrupted run, with the configuration it was started with.
+    #[arg(long, conflicts_with_all = ["config", "quick", "minutes", "steps", "seed", "threads"])]
+    resume: bool,
+    /// Print the report as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where libtorch computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeviceName {
+    /// The processor.
+    Cpu,
+    /// The first CUDA device; needs a libtorch with CUDA, named by LIBTORCH.
+    Cuda,
+}
+
+impl Args {
+    /// Defaults, then the file, then the flags.
+    fn config(&self) -> Result<Config, Failure> {
+        let config = match &self.config {
+            Some(path) => Config::read(path),
+            None => Config::preset(&self.preset),
+        };
+        let mut config = config.map_err(Failure::usage)?;
+        let train = &mut config.train;
+        if self.quick {
+            (train.minutes, train.steps) = (QUICK_MINUTES, 0);
+        }
+        if let Some(minutes) = self.minutes {
+            (train.minutes, train.steps) = (minutes, 0);
+        }
+        train.steps = self.steps.unwrap_or(train.steps);
+        train.seed = self.seed.unwrap_or(train.seed);
+        train.threads = self.threads.unwrap_or(train.threads);
+        config.check().map_err(Failure::usage)?;
+        Ok(config)
+    }
+
+    fn default_name(&self) -> String {
+        let base = self.config.as_ref().and_then(|path| path.file_stem()?.to_str());
+        let base = base.unwrap_or(&self.preset);
+        if self.quick { format!("{base}-quick") } else { base.to_owned() }
+    }
+}
+
+#[cfg(not(feature = "train"))]
+pub(super) fn run(args: Args) -> Result<Verdict, Failure> {
+    // Everything that can be refused is refused before minutes of building.
+    if !args.resume {
+        args.config()?;
+    }
+    args.data.open()?;
+    super::launch::with_libtorch()
+}
+
+#[cfg(feature = "train")]
+pub(super) use with_torch::run;
+
+#[cfg(feature = "train")]
+mod with_torch {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::export::{self, Job};
+    use super::{Args, CONFIG_FILE, Config, DeviceName, Failure, Path, PathBuf, Verdict};
+    use crate::checkpoint::{self, CHECKPOINT};
+    use crate::files::write_whole;
+    use crate::report::Training;
+    use crate::train::run::RESUME_FILE;
+    use crate::train::{Outcome, Session};
+
+    /// Set by Ctrl-C.
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+    pub(in super::super) fn run(args: Args) -> Result<Verdict, Failure> {
+        let (folder, config) = open_run(&args)?;
+        let drawings = args.data.open()?;
+        let background = drawings.background()?;
+        // Fails only when a handler is set already, and there is no other.
+        let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+        eprintln!("run: {} (seed {})", folder.display(), config.train.seed);
+        let session = Session {
+            config: &config,
+            background: &background,
+            folder: &folder,
+            device: match args.device {
+                DeviceName::Cpu => tch::Device::Cpu,
+                DeviceName::Cuda => tch::Device::Cuda(0),
+            },
+            interrupted: &INTERRUPTED,
+        };
+        let trained = match session.run(args.resume).map_err(Failure::work)? {
+            Outcome::Finished(trained) => trained,
+            Outcome::Interrupted { step } => {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                eprintln!("stopped at step {step}; go on with --resume --name {name}");
+                return Ok(Verdict::Interrupted);
+            }
+        };
+        checkpoint::write(&folder.join(CHECKPOINT), &trained.net, &config).map_err(Failure::work)?;
+        let training = Training {
+            steps: trained.progress.steps,
+            seconds: trained.progress.seconds,
+            images_per_second: trained.progress.images_per_second,
+            precision: trained.precision,
+            best_step: trained.progress.best_step,
+            validation_accuracy: trained.progress.best_accuracy,
+            training_alphabets: background.training().alphabets.len(),
+            validation_alphabets: background.validation().alphabets.len(),
+            data: background.training().fingerprint(),
+        };
+        let job = Job { folder: &folder, net: &trained.net, config: &config, json: args.json };
+        let verdict = job.finish(&drawings, &background, Some(training))?;
+        // The run is complete: nothing is left to go on with.
+        std::fs::remove_file(folder.join(RESUME_FILE)).map_err(Failure::work)?;
+        Ok(verdict)
+    }
+
+    /// A new folder with its configuration, or that of the run to go on with.
+    fn open_run(args: &Args) -> Result<(PathBuf, Config), Failure> {
+        if args.resume {
+            let folder = args.run.unfinished(&args.default_name(), CONFIG_FILE)?;
+            let config = Config::read(&folder.join(CONFIG_FILE)).map_err(Failure::usage)?;
+            return Ok((folder, config));
+        }
+        let config = args.config()?;
+        let folder = args.run.create(&args.default_name())?;
+        write_config(&folder, &config)?;
+        Ok((folder, config))
+    }
+
+    fn write_config(folder: &Path, config: &Config) -> Result<(), Failure> {
+        write_whole(&folder.join(CONFIG_FILE), config.to_toml().as_bytes()).map_err(Failure::work)
+    }
+}
