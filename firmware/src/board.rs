@@ -29,6 +29,24 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     unsafe { onelook_panic_must_be_unreachable() }
 }
 
+/// Bytes of stack that the program has used at its deepest: from the start of the stack down to the
+/// last word that no longer has the value it was painted with.
+#[cfg(feature = "measure-stack")]
+pub(crate) fn stack_depth() -> usize {
+    unsafe extern "C" {
+        static _stack_start: u32;
+        static _stack_end: u32;
+    }
+    let (start, end) = (&raw const _stack_start, &raw const _stack_end);
+    let mut word = end;
+    // SAFETY: `word` runs through RAM between two symbols of the memory map, aligned; a volatile
+    // read of another function's stack is a read of plain memory.
+    while word < start && unsafe { word.read_volatile() } == cortex_m_rt::STACK_PAINT_VALUE {
+        word = word.wrapping_add(1);
+    }
+    start.addr() - word.addr()
+}
+
 /// A fault is a failure, not an endless loop: the host sees the exit status.
 ///
 /// # Safety

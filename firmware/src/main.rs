@@ -75,5 +75,7 @@ fn answer_trials(board: &mut Board, memory: Memory) -> Result<(), Error> {
         }
         writeln!(board)?;
     }
+    #[cfg(feature = "measure-stack")]
+    writeln!(board, "stack {}", board::stack_depth())?;
     Ok(())
 }

@@ -40,6 +40,7 @@ impl<T> Slot<T> {
     /// # Safety
     /// 1. Called at most once for a slot.
     /// 2. A `T` may consist of zeros.
+    #[expect(clippy::mut_from_ref, reason = "obligation 1 makes it the only one")]
     unsafe fn take(&'static self) -> &'static mut T {
         let buffer = self.0.get().cast::<T>();
         // SAFETY: the pointer comes from a static of this very type; obligation 1 makes the
