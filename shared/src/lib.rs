@@ -14,15 +14,16 @@
 //!
 //! # Layers, in reading order
 //!
-//! | module    | what it is                                                             |
-//! |-----------|------------------------------------------------------------------------|
-//! | [`quant`] | rounding and requantization: the only places where precision is lost   |
-//! | [`shape`] | image shapes and windows                                               |
-//! | [`ops`]   | the operators, one file each                                           |
-//! | [`model`] | the model file: bytes, checks, arena plan                              |
-//! | [`net`]   | image to embedding; the only place where model and operators meet      |
-//! | [`decide`]| embeddings to logits to a decision                                     |
-//! | [`image`] | any grey image to the network's input                                  |
+//! | module           | what it is                                                           |
+//! |------------------|----------------------------------------------------------------------|
+//! | [`quant`]        | rounding and requantization: the only places where precision is lost |
+//! | [`shape`]        | image shapes and windows                                             |
+//! | [`ops`]          | the operators, one file each                                         |
+//! | [`model`]        | the model file: bytes, checks, arena plan                            |
+//! | [`net`]          | image to embedding; the only place where model and operators meet    |
+//! | [`decide`]       | embeddings to logits to a decision                                   |
+//! | [`image`]        | any grey image to the network's input                                |
+//! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
 //!
 //! # Capture to verdict
 //!
@@ -31,6 +32,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod decide;
+pub mod episode_file;
 pub mod image;
 pub mod model;
 pub mod net;

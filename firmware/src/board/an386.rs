@@ -1,0 +1,214 @@
+//! ARM MPS2 AN386 (Cortex-M4F) in QEMU: files, text and the exit status by semihosting.
+//!
+//! In: files in the folder where the emulator runs. Out: their bytes in buffers of fixed size,
+//! standard output, and the emulator's exit status. `memory/an386.x` is the memory map.
+
+use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use cortex_m_semihosting::hio::{self, HostStream};
+use cortex_m_semihosting::{debug, nr, syscall};
+
+/// Largest model, as a real board's flash slot would hold.
+const MODEL_LEN: usize = 256 * 1024;
+/// Largest arena, as a real board's RAM would hold.
+const ARENA_LEN: usize = 64 * 1024;
+/// Largest trials file: 3640 images of 48×48.
+const TRIALS_LEN: usize = 8 * 1024 * 1024;
+/// Embeddings of one file: 7269 of 576 values, and one byte for each.
+const EMBEDDINGS_LEN: usize = 4 * 1024 * 1024;
+/// Supports of one trial.
+const MAX_SUPPORTS: usize = 1024;
+
+/// A buffer that [`Board::take`] hands out.
+#[repr(transparent)]
+struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+
+// SAFETY: `Slot::take` is the only access, and `Board::take` calls it once for each slot.
+unsafe impl<T> Sync for Slot<T> {}
+
+impl<T> Slot<T> {
+    const fn new() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    /// Fills the buffer with zeros, which its section does not promise, and hands it out.
+    ///
+    /// # Safety
+    /// 1. Called at most once for a slot.
+    /// 2. A `T` may consist of zeros.
+    #[expect(clippy::mut_from_ref, reason = "obligation 1 makes it the only one")]
+    unsafe fn take(&'static self) -> &'static mut T {
+        let buffer = self.0.get().cast::<T>();
+        // SAFETY: the pointer comes from a static of this very type; obligation 1 makes the
+        // reference the only one, obligation 2 makes its target a `T`.
+        unsafe {
+            buffer.write_bytes(0, 1);
+            &mut *buffer
+        }
+    }
+}
+
+// SAFETY: `.psram` is a section of `memory/an386.x` for data without a content.
+#[unsafe(link_section = ".psram.model")]
+static MODEL: Slot<[u8; MODEL_LEN]> = Slot::new();
+// SAFETY: as above.
+#[unsafe(link_section = ".psram.trials")]
+static TRIALS: Slot<[u8; TRIALS_LEN]> = Slot::new();
+// SAFETY: as above.
+#[unsafe(link_section = ".psram.embeddings")]
+static EMBEDDINGS: Slot<[u8; EMBEDDINGS_LEN]> = Slot::new();
+static ARENA: Slot<[u8; ARENA_LEN]> = Slot::new();
+static LOGITS: Slot<[i32; MAX_SUPPORTS]> = Slot::new();
+
+/// The board's buffers, all zero at first.
+pub(crate) struct Memory {
+    /// For the model file.
+    pub(crate) model: &'static mut [u8],
+    /// For the trials file.
+    pub(crate) trials: &'static mut [u8],
+    /// For the embeddings of all images.
+    pub(crate) embeddings: &'static mut [u8],
+    /// For activations.
+    pub(crate) arena: &'static mut [u8],
+    /// For the logits of one trial.
+    pub(crate) logits: &'static mut [i32],
+}
+
+/// Text to the host and files from it.
+pub(crate) struct Board {
+    stdout: HostStream,
+}
+
+impl Board {
+    /// The board and its buffers; `None` the second time, or when nobody listens.
+    pub(crate) fn take() -> Option<(Self, Memory)> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let stdout = hio::hstdout().ok()?;
+        // SAFETY: `TAKEN` lets one call come here, and integers may be zero.
+        let memory = unsafe {
+            Memory {
+                model: MODEL.take(),
+                trials: TRIALS.take(),
+                embeddings: EMBEDDINGS.take(),
+                arena: ARENA.take(),
+                logits: LOGITS.take(),
+            }
+        };
+        Some((Self { stdout }, memory))
+    }
+
+    /// Reads a whole file into the start of `buffer`.
+    pub(crate) fn read_file<'b>(
+        &mut self,
+        name: &CStr,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], FileError> {
+        let file = HostFile::open(name)?;
+        let len = file.len()?;
+        let limit = buffer.len();
+        let target = buffer
+            .get_mut(..len)
+            .ok_or(FileError::TooLarge { len, limit })?;
+        file.read(target)?;
+        Ok(target)
+    }
+}
+
+impl fmt::Write for Board {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.stdout.write_str(text)
+    }
+}
+
+/// A file of the host, open for reading.
+struct HostFile {
+    handle: usize,
+}
+
+impl HostFile {
+    fn open(name: &CStr) -> Result<Self, FileError> {
+        let len = name.count_bytes();
+        // SAFETY: SYS_OPEN reads the `len` bytes of the name and the NUL behind them.
+        let handle = unsafe { syscall!(OPEN, name.as_ptr(), nr::open::R_BINARY, len) };
+        match handle {
+            usize::MAX => Err(FileError::Absent),
+            handle => Ok(Self { handle }),
+        }
+    }
+
+    fn len(&self) -> Result<usize, FileError> {
+        // SAFETY: SYS_FLEN takes a handle that SYS_OPEN gave and touches no memory.
+        let len = unsafe { syscall!(FLEN, self.handle) };
+        match len {
+            usize::MAX => Err(FileError::Read),
+            len => Ok(len),
+        }
+    }
+
+    /// Fills `target` or fails.
+    fn read(&self, target: &mut [u8]) -> Result<(), FileError> {
+        // SAFETY: SYS_READ writes at most `target.len()` bytes to `target`, which is ours.
+        let missing = unsafe { syscall!(READ, self.handle, target.as_mut_ptr(), target.len()) };
+        match missing {
+            0 => Ok(()),
+            _ => Err(FileError::Read),
+        }
+    }
+}
+
+impl Drop for HostFile {
+    fn drop(&mut self) {
+        // SAFETY: SYS_CLOSE takes a handle that SYS_OPEN gave; nobody can use it afterwards.
+        // Its result changes nothing: the bytes are read or the error is on its way.
+        let _ = unsafe { syscall!(CLOSE, self.handle) };
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileError {
+    /// The host does not have it.
+    Absent,
+    /// It does not fit its buffer.
+    TooLarge {
+        /// Bytes in the file.
+        len: usize,
+        /// Bytes in the buffer.
+        limit: usize,
+    },
+    /// The host gave fewer bytes than the file has.
+    Read,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => {
+                f.write_str("absent: put it in the folder where the emulator was started")
+            }
+            Self::TooLarge { len, limit } => {
+                write!(f, "too large: {len} bytes, this board has room for {limit}")
+            }
+            Self::Read => f.write_str("the host could not read it to its end"),
+        }
+    }
+}
+
+/// Ends the program; the emulator exits with 0 for `Ok` and 1 for `Err`.
+pub(crate) fn exit(verdict: Result<(), ()>) -> ! {
+    debug::exit(match verdict {
+        Ok(()) => debug::EXIT_SUCCESS,
+        Err(()) => debug::EXIT_FAILURE,
+    });
+    // Without an emulator nobody took the exit: wait for a person.
+    loop {
+        cortex_m::asm::wfi();
+    }
+}

@@ -1,0 +1,386 @@
+//! The firmware in QEMU against the desktop: the same bits, and every refusal as one line.
+//!
+//! In: the firmware's ELF, named by `ONELOOK_FIRMWARE_ELF`, and files with random content that
+//! these tests write. Out: the device's lines equal those of `shared` on the desktop.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test file is nothing but tests and what they call"
+)]
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use host::spec::{LayerSpec, NetSpec};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+use shared::decide::nearest;
+use shared::episode_file::{EpisodeRepr, TrialRepr};
+use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::net::Encoder;
+
+/// Long enough for a machine that is busy with other tests.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What one run of the firmware left behind.
+struct Run {
+    success: bool,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the firmware in QEMU, with `folder` as the place of its files.
+fn run_device(folder: &Path) -> Run {
+    let elf = env::var_os("ONELOOK_FIRMWARE_ELF").expect(
+        "ONELOOK_FIRMWARE_ELF is not set: `cargo xtask test` builds the firmware and sets it",
+    );
+    let capture = |name| File::create(folder.join(name)).unwrap();
+    let arguments = "-M mps2-an386 -nographic -monitor none -serial none \
+                     -semihosting-config enable=on,target=native -kernel";
+    let arguments = arguments.split_whitespace().map(OsString::from);
+    let mut qemu = Command::new("qemu-system-arm")
+        .args(arguments.chain([elf]))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(capture("stdout"))
+        .stderr(capture("stderr"))
+        .spawn()
+        .expect("qemu-system-arm does not start: `cargo xtask test` says how to install it");
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = qemu.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > TIMEOUT {
+            qemu.kill().unwrap();
+            qemu.wait().unwrap();
+            panic!("the firmware did not end within {TIMEOUT:?}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let read = |name| fs::read_to_string(folder.join(name)).unwrap();
+    Run {
+        success: status.success(),
+        stdout: read("stdout"),
+        stderr: read("stderr"),
+    }
+}
+
+/// The parameters of one convolution.
+struct Conv {
+    weight: Vec<i8>,
+    bias: Vec<i32>,
+    shift: Vec<u8>,
+}
+
+/// A model file with random weights. Shifts keep activations in range; the head only punishes
+/// differences, so that two similar images are each other's nearest.
+fn random_model(spec: &NetSpec, rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let shapes = spec.shapes().unwrap();
+    let convs: Vec<_> = spec
+        .layers
+        .iter()
+        .zip(&shapes)
+        .map(|(layer, input)| match *layer {
+            LayerSpec::Conv { c_out, kernel, .. } => {
+                let taps = kernel * kernel * input.c;
+                // Random signs: a sum of n products grows with the root of n.
+                let shift = 4 + (taps as f64).sqrt().log2().ceil() as u8;
+                Conv {
+                    weight: (0..taps * c_out)
+                        .map(|_| rng.random_range(-63..=63))
+                        .collect(),
+                    bias: (0..c_out).map(|_| rng.random_range(-500..2000)).collect(),
+                    shift: (0..c_out)
+                        .map(|_| shift + rng.random_range(0..2_u8))
+                        .collect(),
+                }
+            }
+            LayerSpec::MaxPool { .. } => Conv {
+                weight: vec![],
+                bias: vec![],
+                shift: vec![],
+            },
+        })
+        .collect();
+    let layers: Vec<_> = spec
+        .layers
+        .iter()
+        .zip(&convs)
+        .map(|(layer, conv)| match *layer {
+            LayerSpec::Conv { .. } => LayerRepr::Conv2d {
+                window: layer.window(),
+                weight: &conv.weight,
+                bias: &conv.bias,
+                shift: &conv.shift,
+                out_exponent: 6,
+            },
+            LayerSpec::MaxPool { kernel, stride } => LayerRepr::MaxPool2d { kernel, stride },
+        })
+        .collect();
+    let embedding_len = spec.embedding().unwrap().len();
+    let head: Vec<_> = (0..embedding_len)
+        .map(|_| rng.random_range(-64..=0))
+        .collect();
+    let model = ModelRepr {
+        input: spec.input(),
+        input_exponent: 8,
+        preprocessing: Preprocessing::ResampleArea,
+        layers: &layers,
+        head: HeadRepr {
+            weight: &head,
+            bias: rng.random_range(-10_000..10_000),
+            logit_exponent: 12,
+        },
+        provenance: "random weights",
+    };
+    let mut bytes = vec![0; model.buffer_len()];
+    model
+        .emit(&mut bytes, |content| Sha256::digest(content).into())
+        .unwrap();
+    ModelView::new_checked(&bytes).unwrap();
+    bytes
+}
+
+/// A random walk of ink, `side`×`side`, as a drawing is: mostly empty, edges in all directions.
+fn random_mark(side: usize, rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut image = vec![0; side * side];
+    let (mut y, mut x) = (side / 2, side / 2);
+    for _ in 0..side * 12 {
+        image[y * side + x] = rng.random_range(128..=255);
+        y = (y + rng.random_range(0..3_usize)).clamp(1, side) - 1;
+        x = (x + rng.random_range(0..3_usize)).clamp(1, side) - 1;
+    }
+    image
+}
+
+/// The same mark, drawn again: some pixels differ.
+fn redrawn(mark: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut image = mark.to_vec();
+    for _ in 0..mark.len() / 100 {
+        let index = rng.random_range(0..image.len());
+        image[index] = rng.random();
+    }
+    image
+}
+
+/// Trials as this file's tests need them: the query's class is known.
+struct Trials {
+    side: usize,
+    images: Vec<Vec<u8>>,
+    n_way: u16,
+    k_shot: u16,
+    trials: Vec<(u16, Vec<u16>)>,
+    answers: Vec<usize>,
+}
+
+impl Trials {
+    /// `n` trials, `n`-way: `k_shot` drawings of each of `n` marks, one more as the query. Every
+    /// trial shows the classes in another order.
+    fn random(side: usize, n: u16, k_shot: u16, rng: &mut ChaCha8Rng) -> Self {
+        let marks: Vec<_> = (0..n).map(|_| random_mark(side, rng)).collect();
+        let drawings = usize::from(n * (k_shot + 1));
+        let images = (0..drawings)
+            .map(|index| redrawn(&marks[index % usize::from(n)], rng))
+            .collect();
+        let (mut trials, mut answers) = (vec![], vec![]);
+        for query in 0..n {
+            let order: Vec<_> = (0..n).map(|place| (place * 3 + query * 7) % n).collect();
+            let shots = |&mark: &u16| (1..=k_shot).map(move |shot| shot * n + mark);
+            trials.push((query, order.iter().flat_map(shots).collect()));
+            answers.push(order.iter().position(|&mark| mark == query).unwrap());
+        }
+        Self {
+            side,
+            images,
+            n_way: n,
+            k_shot,
+            trials,
+            answers,
+        }
+    }
+
+    fn emit(&self) -> Vec<u8> {
+        let trials: Vec<_> = self
+            .trials
+            .iter()
+            .map(|(query, supports)| TrialRepr {
+                query: *query,
+                supports,
+            })
+            .collect();
+        let repr = EpisodeRepr {
+            image: shared::shape::Hwc::new(self.side, self.side, 1),
+            images: &self.images.concat(),
+            n_way: self.n_way,
+            k_shot: self.k_shot,
+            trials: &trials,
+        };
+        let mut bytes = vec![0; repr.buffer_len().unwrap()];
+        repr.emit(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// What the device must print, computed on the desktop.
+    fn expected(&self, model: &[u8]) -> Vec<String> {
+        let model = ModelView::new_checked(model).unwrap();
+        let mut arena = vec![0; model.arena_len()];
+        let embeddings: Vec<_> = self
+            .images
+            .iter()
+            .map(|image| {
+                let mut embedding = vec![0; model.embedding_len()];
+                Encoder::new(model)
+                    .embed(image, &mut arena, &mut embedding)
+                    .unwrap();
+                embedding
+            })
+            .collect();
+        let fingerprint = model.fingerprint().map(|byte| format!("{byte:02x}"));
+        let mut lines = vec![format!("model {}", fingerprint.concat())];
+        for (index, (query, supports)) in self.trials.iter().enumerate() {
+            let embedding = |image: u16| &embeddings[usize::from(image)];
+            let logit = |&support: &u16| {
+                let logit = model.decider().logit(embedding(*query), embedding(support));
+                logit.unwrap()
+            };
+            let logits: Vec<_> = supports.iter().map(logit).collect();
+            let (support, _) = nearest(logits.iter().copied()).unwrap();
+            let class = support / usize::from(self.k_shot);
+            assert_eq!(class, self.answers[index], "a mark is nearest to itself");
+            let logits: String = logits.iter().map(|logit| format!(" {logit}")).collect();
+            lines.push(format!("trial {index} answer {class} logits{logits}"));
+        }
+        lines
+    }
+}
+
+/// A conv 3×3 and a pool: milliseconds on the device.
+fn tiny_net(input_side: usize, stride: usize) -> NetSpec {
+    let conv = LayerSpec::Conv {
+        c_out: 4,
+        kernel: 3,
+        stride,
+        pad: 1,
+    };
+    let pool = LayerSpec::MaxPool {
+        kernel: 2,
+        stride: 2,
+    };
+    NetSpec {
+        input_side,
+        layers: vec![conv, pool],
+    }
+}
+
+fn assert_same(spec: &NetSpec, n: u16, k_shot: u16) {
+    let mut rng = ChaCha8Rng::seed_from_u64(0x0e1);
+    let folder = tempfile::tempdir().unwrap();
+    let model = random_model(spec, &mut rng);
+    let trials = Trials::random(spec.input_side, n, k_shot, &mut rng);
+    fs::write(folder.path().join("model.onelook"), &model).unwrap();
+    fs::write(folder.path().join("trials.bin"), trials.emit()).unwrap();
+
+    let start = Instant::now();
+    let run = run_device(folder.path());
+    let (images, seconds) = (trials.images.len(), start.elapsed().as_secs_f64());
+    println!("{images} embeddings in {seconds:.1} s");
+    assert!(run.success, "{}{}", run.stdout, run.stderr);
+    let lines: Vec<_> = run.stdout.lines().collect();
+    let expected = trials.expected(&model);
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert_eq!(line, expected);
+    }
+    assert_eq!(lines.len(), expected.len());
+}
+
+/// Lake's shape of a run: 20 trials, 20-way, the same 20 supports in each.
+#[test]
+fn twenty_way_trials_have_the_same_bits() {
+    assert_same(&NetSpec::preset("micro").unwrap(), 20, 1);
+}
+
+#[test]
+fn several_shots_have_the_same_bits() {
+    assert_same(&tiny_net(8, 1), 5, 3);
+}
+
+/// Files that the device must refuse, and how its line starts behind `error `.
+struct Refusal<'a> {
+    model: Option<&'a [u8]>,
+    trials: Option<&'a [u8]>,
+    line: &'a str,
+}
+
+#[test]
+fn every_refusal_is_one_line_and_a_failure() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0xbad);
+    let good_model = random_model(&tiny_net(8, 1), &mut rng);
+    let good_trials = Trials::random(8, 2, 1, &mut rng).emit();
+    let flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes[100] ^= 1;
+        bytes
+    };
+    // Its input alone fills the arena.
+    let wide_model = random_model(&tiny_net(256, 8), &mut rng);
+    let wide_trials = Trials::random(256, 2, 1, &mut rng).emit();
+    let (damaged_model, damaged_trials) = (flipped(&good_model), flipped(&good_trials));
+    let cut = &good_model[..good_model.len() - 4];
+    let too_large = vec![0; 256 * 1024 + 1];
+    let case = |model, trials, line| Refusal {
+        model,
+        trials,
+        line,
+    };
+    let cases = [
+        case(None, None, "model.onelook: absent: put it in the folder"),
+        case(Some(&good_model), None, "trials.bin: absent: put it in"),
+        case(Some(b""), None, "model.onelook: truncated: 0 bytes"),
+        case(Some(cut), None, "model.onelook: truncated: "),
+        case(
+            Some(&damaged_model),
+            None,
+            "model.onelook: damaged: its CRC-32 is ",
+        ),
+        case(
+            Some(&too_large),
+            None,
+            "model.onelook: too large: 262145 bytes, this board has room for 262144",
+        ),
+        case(
+            Some(&good_model),
+            Some(&damaged_trials),
+            "trials.bin: damaged: its CRC-32 is ",
+        ),
+        case(
+            Some(&good_model),
+            Some(&wide_trials),
+            "trials.bin: its images are 256×256, the model's input is 8×8",
+        ),
+        case(
+            Some(&wide_model),
+            Some(&wide_trials),
+            "model.onelook: needs an arena of 69632 bytes, this board has 65536",
+        ),
+    ];
+    for case in cases {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in [("model.onelook", case.model), ("trials.bin", case.trials)] {
+            if let Some(content) = content {
+                fs::write(folder.path().join(name), content).unwrap();
+            }
+        }
+        let run = run_device(folder.path());
+        assert!(!run.success, "must fail: {}", case.line);
+        let start = format!("error {}", case.line);
+        assert!(run.stdout.starts_with(&start), "{start}\n{}", run.stdout);
+        assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+    }
+}
