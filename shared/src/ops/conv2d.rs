@@ -17,7 +17,7 @@
 //!
 //! # Implementations
 //!
-//! - [`reference`]: the specification, one loop per axis.
+//! - [`reference()`]: the specification, one loop per axis.
 //! - [`conv2d`]: in HWC the taps of one kernel row are contiguous, so each row is one dot product
 //!   that the compiler vectorises; no im2col buffer. Same bits; `tests::equals_reference`.
 

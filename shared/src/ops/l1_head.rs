@@ -15,7 +15,7 @@
 //!
 //! # Implementations
 //!
-//! - [`reference`]: the specification, in `i64`.
+//! - [`reference()`]: the specification, in `i64`.
 //! - [`l1_head`]: `abs_diff` on bytes, sums in `i32`, which the compiler vectorises.
 
 use crate::shape::{ShapeError, check_len};
@@ -43,7 +43,7 @@ pub fn reference(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> Result<i64, ShapeError>
     Ok(logit)
 }
 
-/// What runs. Equal to [`reference`] whenever the head is certified (`|logit| < 2^24`).
+/// What runs. Equal to [`reference()`] whenever the head is certified (`|logit| < 2^24`).
 ///
 /// # Errors
 /// [`ShapeError::Length`] when an embedding does not have the head's length.

@@ -13,7 +13,7 @@
 //!
 //! # Implementations
 //!
-//! - [`reference`]: the specification, one output value at a time.
+//! - [`reference()`]: the specification, one output value at a time.
 //! - [`max_pool2d`]: one input pixel (all channels) at a time, contiguous in HWC.
 
 use crate::shape::{Hwc, ShapeError, Window};

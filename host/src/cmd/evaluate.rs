@@ -1,0 +1,136 @@
+//! `onelook evaluate`: N-way k-shot accuracy of an exported model.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::args::DataArgs;
+use super::{Failure, Verdict, spinner};
+use crate::baseline::nearest_pixels;
+use crate::dataset::Dataset;
+use crate::engine::float::Float;
+use crate::engine::shared::Shared;
+use crate::evaluate::{Evaluation, evaluate_all};
+use crate::export::Bundle;
+use crate::float_net::FloatNet;
+use crate::report::{Row, accuracy_table};
+use crate::trials::{self, TrialSet};
+
+/// Trials of each protocol that is drawn, not given.
+const TRIALS: usize = 10_000;
+const SEED: u64 = 0x7472_6961;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder of a finished run.
+    #[arg(value_name = "RUN")]
+    folder: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which task.
+    #[arg(long, value_enum, default_value_t = Protocol::Lake20)]
+    protocol: Protocol,
+    /// Classes per trial; Lake's runs have 20.
+    #[arg(long, default_value_t = 20)]
+    ways: usize,
+    /// Examples per class; Lake's runs have 1.
+    #[arg(long, default_value_t = 1)]
+    shots: usize,
+    /// Number of trials; Lake's runs have 400.
+    #[arg(long, default_value_t = TRIALS)]
+    trials: usize,
+    /// Seed of the drawn trials.
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
+    /// Print the figures as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which classes meet in a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    /// Lake's 400 fixed trials, 20-way within one alphabet.
+    Lake20,
+    /// Drawn within one evaluation alphabet, two drawers.
+    Within,
+    /// Drawn from all evaluation alphabets at once: easier.
+    Mixed,
+}
+
+pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
+    let bundle = Bundle::read(&args.folder).map_err(Failure::work)?;
+    let drawings = args.data.open()?;
+    let Args { ways, shots, trials, seed, .. } = *args;
+    let drawn = match args.protocol {
+        Protocol::Lake20 if ways != 20 || shots != 1 => {
+            return Err(Failure::Usage(
+                "Lake's runs are 20-way 1-shot; --ways and --shots need --protocol within or mixed"
+                    .to_owned(),
+            ));
+        }
+        Protocol::Lake20 => Ok(drawings.lake20()?),
+        Protocol::Within => {
+            trials::within_alphabet(&drawings.evaluation()?, ways, shots, trials, seed)
+        }
+        Protocol::Mixed => trials::mixed(&drawings.evaluation()?, ways, shots, trials, seed),
+    };
+    let set = drawn.map_err(Failure::usage)?;
+    let mut rows = model_rows(&bundle, &[&set])?;
+    rows.push(Row {
+        protocol: set.protocol.clone(),
+        engine: "1-nearest-neighbour on pixels".to_owned(),
+        accuracy: nearest_pixels(&set),
+        ties: None,
+    });
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::work)?);
+    } else {
+        println!("{}", accuracy_table(&rows));
+    }
+    Ok(Verdict::Success)
+}
+
+/// The protocols of every report, beside Lake's runs.
+pub(super) fn standard_trials(evaluation: &Dataset) -> Result<Vec<TrialSet>, Failure> {
+    let sets = [
+        trials::within_alphabet(evaluation, 20, 1, TRIALS, SEED),
+        trials::within_alphabet(evaluation, 5, 1, TRIALS, SEED),
+        trials::mixed(evaluation, 20, 1, TRIALS, SEED),
+        trials::mixed(evaluation, 5, 1, TRIALS, SEED),
+    ];
+    sets.into_iter().collect::<Result<_, _>>().map_err(Failure::work)
+}
+
+/// The float network on one set of trials.
+pub(super) fn float_rows(net: &FloatNet, set: &TrialSet) -> Result<Vec<Row>, Failure> {
+    let evaluations = evaluate_all(&[set], &Float::new(net)).map_err(Failure::work)?;
+    Ok(evaluations.iter().flat_map(rows).collect())
+}
+
+/// The integer network on several sets of trials, in the device's own code.
+pub(super) fn model_rows(bundle: &Bundle, sets: &[&TrialSet]) -> Result<Vec<Row>, Failure> {
+    let bar = spinner("embedding the evaluation drawings");
+    let model = Shared::new(bundle.view().map_err(Failure::work)?);
+    let evaluations = evaluate_all(sets, &model).map_err(Failure::work)?;
+    bar.finish_and_clear();
+    Ok(evaluations.iter().flat_map(rows).collect())
+}
+
+/// With one shot per class one row, with several one for each way to pool them.
+fn rows(evaluation: &Evaluation) -> Vec<Row> {
+    let row = |engine: String, outcome: &crate::evaluate::Outcome| Row {
+        protocol: evaluation.protocol.clone(),
+        engine,
+        accuracy: outcome.accuracy,
+        ties: Some(outcome.ties),
+    };
+    let name = &evaluation.engine;
+    if evaluation.k_shot == 1 {
+        return vec![row(name.clone(), &evaluation.mean)];
+    }
+    vec![
+        row(format!("{name}, mean of shots"), &evaluation.mean),
+        row(format!("{name}, best shot"), &evaluation.max),
+    ]
+}

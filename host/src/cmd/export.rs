@@ -1,0 +1,166 @@
+//! `onelook export`, and the second half of `train-export`: from a float network to files that
+//! every engine agrees on, and a report about them.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::seq::IteratorRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::args::{DataArgs, Drawings};
+use super::{Failure, Verdict, evaluate, spinner, verify};
+use crate::baseline::nearest_pixels;
+use crate::checkpoint::{self, CHECKPOINT};
+use crate::config::Config;
+use crate::dataset::Background;
+use crate::engine::network_input;
+use crate::export::Bundle;
+use crate::files::write_whole;
+use crate::float_net::FloatNet;
+use crate::quantize::{QuantReport, quantize};
+use crate::report::{Network, REPORT_JSON, REPORT_MARKDOWN, Report, Row, Stage, Training};
+
+/// Drawings that set the scales of the activations.
+const CALIBRATION_IMAGES: usize = 512;
+const CALIBRATION_SEED: u64 = 0x6361_6c69;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder of a finished run.
+    #[arg(value_name = "RUN")]
+    folder: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print the report as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
+    let (net, config) = checkpoint::read(&args.folder.join(CHECKPOINT)).map_err(Failure::work)?;
+    let drawings = args.data.open()?;
+    let job = Job { folder: &args.folder, net: &net, config: &config, json: args.json };
+    job.finish(&drawings, &drawings.background()?, None)
+}
+
+/// A trained network on its way into a run's folder.
+pub(super) struct Job<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) net: &'a FloatNet,
+    pub(super) config: &'a Config,
+    pub(super) json: bool,
+}
+
+impl Job<'_> {
+    /// Quantizes, exports, measures, verifies, reports.
+    pub(super) fn finish(
+        &self,
+        drawings: &Drawings,
+        background: &Background,
+        training: Option<Training>,
+    ) -> Result<Verdict, Failure> {
+        let mut clock = Clock::new(training.as_ref());
+        let (bundle, quantization) = self.export(background)?;
+        clock.stage("quantize and export");
+
+        let lake20 = drawings.lake20()?;
+        let mut accuracy = evaluate::float_rows(self.net, &lake20)?;
+        let protocols = evaluate::standard_trials(&drawings.evaluation()?)?;
+        let sets: Vec<_> = std::iter::once(&lake20).chain(&protocols).collect();
+        accuracy.extend(evaluate::model_rows(&bundle, &sets)?);
+        accuracy.push(Row {
+            protocol: lake20.protocol.clone(),
+            engine: "1-nearest-neighbour on pixels".to_owned(),
+            accuracy: nearest_pixels(&lake20),
+            ties: None,
+        });
+        clock.stage("evaluate");
+
+        let parity = verify::compare(&bundle, &lake20)?;
+        clock.stage("verify");
+        let verdict = verify::verdict(&parity);
+        let view = bundle.view().map_err(Failure::work)?;
+        let spec = &self.net.spec;
+        let report = Report {
+            name: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            config_hash: self.config.hash(),
+            network: Network {
+                preset: self.config.preset.clone(),
+                parameters: spec.parameters().map_err(Failure::work)?,
+                macs: spec.macs().map_err(Failure::work)?,
+                model_bytes: bundle.model().len(),
+                arena_bytes: view.arena_len(),
+                embedding_bytes: view.embedding_len(),
+            },
+            training,
+            quantization,
+            accuracy,
+            parity,
+            stages: clock.stages,
+        };
+        self.write(&report)?;
+        Ok(verdict)
+    }
+
+    fn export(&self, background: &Background) -> Result<(Bundle, QuantReport), Failure> {
+        let bar = spinner("quantizing");
+        let mut rng = ChaCha8Rng::seed_from_u64(CALIBRATION_SEED);
+        let all = background.training().characters().flat_map(|c| &c.drawings);
+        let calibration = all
+            .sample(&mut rng, CALIBRATION_IMAGES)
+            .into_iter()
+            .map(|drawing| network_input(drawing, self.net.spec.input()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(Failure::work)?;
+        let (quantized, report) = quantize(self.net, &calibration).map_err(Failure::work)?;
+        let hash = self.config.hash();
+        let provenance = format!(
+            "onelook {} preset={} seed={} config={hash}",
+            env!("CARGO_PKG_VERSION"),
+            self.config.preset,
+            self.config.train.seed
+        );
+        let bundle =
+            Bundle::new(self.net, &quantized, &provenance, &hash).map_err(Failure::work)?;
+        bundle.write(self.folder).map_err(Failure::work)?;
+        bar.finish_and_clear();
+        Ok((bundle, report))
+    }
+
+    /// Writes both reports and prints one.
+    fn write(&self, report: &Report) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(report).map_err(Failure::work)?;
+        let at = |name| self.folder.join(name);
+        write_whole(&at(REPORT_JSON), json.as_bytes()).map_err(Failure::work)?;
+        write_whole(&at(REPORT_MARKDOWN), report.markdown().as_bytes()).map_err(Failure::work)?;
+        if self.json {
+            println!("{json}");
+        } else {
+            println!("{}\n\n{}\n\nfiles: {}", report.table(), report.parity, self.folder.display());
+        }
+        Ok(())
+    }
+}
+
+/// Wall time, stage after stage.
+struct Clock {
+    stages: Vec<Stage>,
+    started: Instant,
+}
+
+impl Clock {
+    fn new(training: Option<&Training>) -> Self {
+        let stages = training.map(|t| Stage { name: "train", seconds: t.seconds });
+        Self { stages: stages.into_iter().collect(), started: Instant::now() }
+    }
+
+    /// Ends the stage that began with the last call.
+    fn stage(&mut self, name: &'static str) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        eprintln!("{name}: {seconds:.1} s");
+        self.stages.push(Stage { name, seconds });
+        self.started = Instant::now();
+    }
+}

@@ -1,0 +1,168 @@
+//! The report of a run: `report.json` for programs, `report.md` and the closing table for people.
+//!
+//! In: what the stages measured. Out: the same numbers in three forms. Every accuracy names its
+//! protocol and engine and stands beside its trial count and standard error.
+
+use std::fmt::Write;
+
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use serde::Serialize;
+
+use crate::config::Precision;
+use crate::quantize::QuantReport;
+use crate::trials::Accuracy;
+use crate::verify::VerifyReport;
+
+/// Name of the file for programs.
+pub const REPORT_JSON: &str = "report.json";
+/// Name of the file for people.
+pub const REPORT_MARKDOWN: &str = "report.md";
+
+/// Everything a run measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Name of the run's folder.
+    pub name: String,
+    /// Version of this program.
+    pub version: &'static str,
+    /// SHA-256 of the resolved configuration.
+    pub config_hash: String,
+    /// What the network costs on a device.
+    pub network: Network,
+    /// How it was trained; absent when an older checkpoint was exported again.
+    pub training: Option<Training>,
+    /// What rounding cost.
+    pub quantization: QuantReport,
+    /// Accuracies.
+    pub accuracy: Vec<Row>,
+    /// Whether all engines agree.
+    pub parity: VerifyReport,
+    /// Wall time of each stage.
+    pub stages: Vec<Stage>,
+}
+
+/// What the network costs on a device.
+#[derive(Debug, Clone, Serialize)]
+pub struct Network {
+    /// Preset, or `custom`.
+    pub preset: String,
+    /// Weights and biases of the deployed form.
+    pub parameters: usize,
+    /// Multiply-accumulates of one embedding.
+    pub macs: u64,
+    /// Bytes of `model.onelook`.
+    pub model_bytes: usize,
+    /// Bytes of activations.
+    pub arena_bytes: usize,
+    /// Bytes of one embedding.
+    pub embedding_bytes: usize,
+}
+
+/// How a network was trained.
+#[derive(Debug, Clone, Serialize)]
+pub struct Training {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Wall time of training and validation.
+    pub seconds: f64,
+    /// Images per second, data pipeline included, validation left out.
+    pub images_per_second: f64,
+    /// Number format of the convolutions.
+    pub precision: Precision,
+    /// Step whose network was kept.
+    pub best_step: usize,
+    /// Its within-alphabet 20-way one-shot accuracy on the held-out background alphabets.
+    pub validation_accuracy: f64,
+    /// Background alphabets trained on.
+    pub training_alphabets: usize,
+    /// Background alphabets held out for selection.
+    pub validation_alphabets: usize,
+    /// SHA-256 over the training drawings.
+    pub data: String,
+}
+
+/// One accuracy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Which trials.
+    pub protocol: String,
+    /// What decided.
+    pub engine: String,
+    /// How well.
+    pub accuracy: Accuracy,
+    /// Decisions where several classes shared the best logit; the first of them was taken.
+    pub ties: Option<usize>,
+}
+
+/// Wall time of a stage.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stage {
+    /// Which.
+    pub name: &'static str,
+    /// How long.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// The accuracies as a Markdown table.
+    #[must_use]
+    pub fn table(&self) -> String {
+        accuracy_table(&self.accuracy)
+    }
+
+    /// The page for people.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut page = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_markdown(&mut page);
+        page
+    }
+
+    fn write_markdown(&self, page: &mut String) -> std::fmt::Result {
+        let Network { preset, parameters, macs, model_bytes, arena_bytes, embedding_bytes } =
+            &self.network;
+        writeln!(page, "# {}\n", self.name)?;
+        writeln!(
+            page,
+            "Network `{preset}`: {parameters} parameters, {macs} MAC per image, model {model_bytes} bytes, arena {arena_bytes} bytes, embedding {embedding_bytes} bytes.\n"
+        )?;
+        if let Some(training) = &self.training {
+            let Training { steps, seconds, images_per_second, best_step, .. } = training;
+            let (train, held_out) = (training.training_alphabets, training.validation_alphabets);
+            let validation = 100.0 * training.validation_accuracy;
+            writeln!(
+                page,
+                "Trained {steps} steps in {seconds:.0} s ({images_per_second:.0} images/s) on {train} background alphabets; {held_out} others chose step {best_step} ({validation:.1} % there).\n"
+            )?;
+        }
+        writeln!(page, "## Accuracy\n\n{}\n", self.table())?;
+        writeln!(page, "Mean ± standard error; 95 % interval after Wilson.\n")?;
+        writeln!(page, "## Parity\n\n{}\n", self.parity)?;
+        writeln!(page, "## Wall time\n")?;
+        for Stage { name, seconds } in &self.stages {
+            writeln!(page, "- {name}: {seconds:.1} s")?;
+        }
+        writeln!(page, "\nConfiguration {}, onelook {}.", self.config_hash, self.version)
+    }
+}
+
+/// Accuracies as a Markdown table.
+#[must_use]
+pub fn accuracy_table(rows: &[Row]) -> String {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN);
+    table.set_header(["protocol", "engine", "trials", "accuracy", "95 % interval", "ties"]);
+    for Row { protocol, engine, accuracy, ties } in rows {
+        let [low, high] = accuracy.interval95.map(|bound| 100.0 * bound);
+        table.add_row([
+            protocol.clone(),
+            engine.clone(),
+            accuracy.trials.to_string(),
+            accuracy.to_string(),
+            format!("{low:.1}–{high:.1}"),
+            ties.map_or_else(|| "–".to_owned(), |ties| ties.to_string()),
+        ]);
+    }
+    table.to_string()
+}
