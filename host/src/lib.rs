@@ -1,4 +1,8 @@
-//! The desktop half of Onelook: data, training, quantization, export, evaluation, parity.
 
+pub mod dataset;
+pub mod files;
 pub mod float_net;
+pub mod quantize;
 pub mod spec;
+pub mod trials;
+pub mod untrained;
