@@ -240,7 +240,9 @@ pub enum QuantizeError {
         got: usize,
     },
     /// A weight or bias is infinite or not a number: training diverged.
-    #[error("{place}, channel {channel}: its {what} is not a finite number; train again with a lower train.learning_rate")]
+    #[error(
+        "{place}, channel {channel}: its {what} is not a finite number; train again with a lower train.learning_rate"
+    )]
     NotFinite {
         /// Where.
         place: Place,
@@ -263,7 +265,9 @@ pub enum QuantizeError {
         got: usize,
     },
     /// No exponent keeps this channel exact.
-    #[error("{place}, channel {channel} cannot be certified: {reason}; train with more train.weight_decay")]
+    #[error(
+        "{place}, channel {channel} cannot be certified: {reason}; train with more train.weight_decay"
+    )]
     Uncertified {
         /// Where.
         place: Place,
@@ -273,7 +277,9 @@ pub enum QuantizeError {
         reason: CertificateError,
     },
     /// The weights need a scale that the format has no exponent for.
-    #[error("{place}, channel {channel} cannot be certified: its output needs exponent {exponent}, which is not in 0..=23; train with more train.weight_decay")]
+    #[error(
+        "{place}, channel {channel} cannot be certified: its output needs exponent {exponent}, which is not in 0..=23; train with more train.weight_decay"
+    )]
     Exponent {
         /// Where.
         place: Place,

@@ -167,13 +167,24 @@ mod tests {
 
     #[test]
     fn rounds_half_to_even() {
-        assert_eq!([0.5, 1.5, 2.5, 254.5].map(round_small), [0.0, 2.0, 2.0, 254.0]);
+        assert_eq!(
+            [0.5, 1.5, 2.5, 254.5].map(round_small),
+            [0.0, 2.0, 2.0, 254.0]
+        );
     }
 
     #[test]
     fn pooling_belongs_to_the_convolution_before_it() {
-        let pool = LayerSpec::MaxPool { kernel: 2, stride: 2 };
-        let conv = LayerSpec::Conv { c_out: 1, kernel: 1, stride: 1, pad: 0 };
+        let pool = LayerSpec::MaxPool {
+            kernel: 2,
+            stride: 2,
+        };
+        let conv = LayerSpec::Conv {
+            c_out: 1,
+            kernel: 1,
+            stride: 1,
+            pad: 0,
+        };
         assert_eq!(watched_layers(&[pool, conv, conv, pool, pool]), [1, 4]);
     }
 }

@@ -98,7 +98,10 @@ pub fn round_conv(
 ///
 /// # Errors
 /// [`RoundError`] when no exponent keeps the logit exact.
-pub fn round_head(head: &FloatHead, embedding_exponent: u8) -> Result<(QuantHead, i32), RoundError> {
+pub fn round_head(
+    head: &FloatHead,
+    embedding_exponent: u8,
+) -> Result<(QuantHead, i32), RoundError> {
     let input = i32::from(embedding_exponent);
     let refuse = |reason| RoundError { channel: 0, reason };
     let ceiling = i32::from(MAX_SHIFT) - input;
@@ -129,7 +132,9 @@ fn round_channel(
 ) -> Result<Rounded, CertificateError> {
     let largest = weight.iter().fold(0.0_f32, |max, w| max.max(w.abs()));
     let start = if largest > 0.0 {
-        let fits = (f64::from(WEIGHT_LIMIT) / f64::from(largest)).log2().floor();
+        let fits = (f64::from(WEIGHT_LIMIT) / f64::from(largest))
+            .log2()
+            .floor();
         (fits as i32 + 1).min(HIGHEST_EXPONENT)
     } else {
         HIGHEST_EXPONENT

@@ -30,7 +30,11 @@ fn net() -> FloatNet {
 
 fn images(count: usize) -> Vec<Vec<u8>> {
     (0..count)
-        .map(|image| (0..144).map(|pixel| ((pixel * 37 + image * 91) % 256) as u8).collect())
+        .map(|image| {
+            (0..144)
+                .map(|pixel| ((pixel * 37 + image * 91) % 256) as u8)
+                .collect()
+        })
         .collect()
 }
 
@@ -55,7 +59,12 @@ fn integers_follow_the_float_network() {
     }
     assert!(power > 0.0 && error < 0.01 * power, "{error} of {power}");
     assert_eq!(report.layers.len(), 3);
-    assert!(report.layers.iter().all(|layer| layer.mean_squared_error > 0.0));
+    assert!(
+        report
+            .layers
+            .iter()
+            .all(|layer| layer.mean_squared_error > 0.0)
+    );
     assert_eq!(model.provenance(), "a test");
 }
 
@@ -65,9 +74,15 @@ fn certificate_is_the_largest_bound() {
     assert!(report.certificate.bound < 1 << 24);
     quantized.convs[1].bias[3] = -(1 << 24);
     let certificate = quantized.certificate();
-    assert_eq!((certificate.place, certificate.channel), (Place::Layer(2), 3));
+    assert_eq!(
+        (certificate.place, certificate.channel),
+        (Place::Layer(2), 3)
+    );
     let refusal = quantized.to_model_bytes("").unwrap_err().to_string();
-    assert!(refusal.contains("layer 2, channel 3 is not certified"), "{refusal}");
+    assert!(
+        refusal.contains("layer 2, channel 3 is not certified"),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -75,11 +90,19 @@ fn an_uncertifiable_channel_is_named() {
     let mut net = net();
     net.convs[1].bias[4] = 1e12;
     let error = quantize(&net, &images(2)).unwrap_err();
-    assert!(error.to_string().contains("layer 2, channel 4 cannot be certified"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("layer 2, channel 4 cannot be certified"),
+        "{error}"
+    );
     net.convs[1].bias[4] = 0.0;
     net.head.bias = -1e30;
     let error = quantize(&net, &images(2)).unwrap_err();
-    assert!(error.to_string().starts_with("the head, channel 0 cannot"), "{error}");
+    assert!(
+        error.to_string().starts_with("the head, channel 0 cannot"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -105,7 +128,13 @@ fn wrong_lengths_are_named() {
         bias: Vec::new(),
     });
     let error = quantize(&long, &images(2)).unwrap_err();
-    assert_eq!(error, QuantizeError::Convs { expected: 3, got: 4 });
+    assert_eq!(
+        error,
+        QuantizeError::Convs {
+            expected: 3,
+            got: 4
+        }
+    );
     let mut head = net();
     head.head = FloatHead {
         weight_hwc: vec![0.0; 3],
