@@ -1,16 +1,33 @@
 //! The desktop half of Onelook: data, training, quantization, export, evaluation, parity.
+//!
+//! | room                                                     | what it is                                      |
+//! |----------------------------------------------------------|-------------------------------------------------|
+//! | [`dataset`], [`omniglot`], [`glyphs`]                    | drawings, and where they come from              |
+//! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
+//! | [`spec`], [`config`]                                     | the network and its recipe as plain data        |
+//! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
+//! | [`float_net`], [`checkpoint`]                            | what training hands on                          |
+//! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
+//! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
+//! | [`report`], [`cmd`]                                      | figures in words; the command line              |
 
 pub mod augment;
 pub mod baseline;
 pub mod checkpoint;
+pub mod cmd;
 pub mod config;
 pub mod dataset;
 pub mod engine;
+pub mod evaluate;
+pub mod export;
 pub mod files;
 pub mod float_net;
 pub mod glyphs;
 pub mod omniglot;
+pub mod quantize;
+pub mod report;
 pub mod spec;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod trials;
+pub mod verify;

@@ -1,0 +1,233 @@
+//! How often the network decides right: N-way trials on one engine.
+//!
+//! In: a [`TrialSet`] and an [`Embedder`]. Out: an [`Evaluation`]. Every image is embedded once,
+//! as the device does it; a trial is one head per class. With several shots per class their logits
+//! are pooled, by mean and by maximum.
+
+use rayon::prelude::*;
+use serde::Serialize;
+use shared::shape::ShapeError;
+
+use crate::engine::{Embedder, EngineError, Score, network_input};
+use crate::trials::{Accuracy, Trial, TrialSet};
+
+/// Accuracy of one engine on one set of trials.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// How the trials were drawn.
+    pub protocol: String,
+    /// Which engine decided.
+    pub engine: String,
+    /// Classes per trial.
+    pub n_way: usize,
+    /// Shots per class.
+    pub k_shot: usize,
+    /// The class with the largest mean logit.
+    pub mean: Outcome,
+    /// The class with the largest single logit; the same as `mean` with one shot.
+    pub max: Outcome,
+}
+
+/// What came of the trials under one way of pooling shots.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Share of right decisions.
+    pub accuracy: Accuracy,
+    /// Trials in which several classes had the largest score; the lowest index was taken.
+    pub ties: usize,
+    /// The class chosen in each trial.
+    pub decisions: Vec<usize>,
+}
+
+/// How the logits of a class's shots become its score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// By their mean.
+    Mean,
+    /// By the largest.
+    Max,
+}
+
+/// The class chosen in a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of the class.
+    pub class: usize,
+    /// Whether another class had the same score.
+    pub tied: bool,
+}
+
+/// Decides every trial.
+///
+/// # Errors
+/// [`EvaluateError`] naming the image or trial that cannot be used.
+pub fn evaluate<E: Embedder>(set: &TrialSet, engine: &E) -> Result<Evaluation, EvaluateError> {
+    check(set)?;
+    let images = network_inputs(set, engine.input())?;
+    let embeddings = images.par_iter().map(|image| engine.embed(image));
+    let embeddings = embeddings.collect::<Result<Vec<_>, _>>()?;
+    let logits = set.trials.par_iter().map(|trial| {
+        let query = &embeddings[trial.query];
+        let shots = trial.support.iter().map(|shots| {
+            let logits = shots
+                .iter()
+                .map(|&shot| engine.logit(query, &embeddings[shot]));
+            logits.collect::<Result<Vec<_>, _>>()
+        });
+        shots.collect::<Result<Vec<_>, _>>()
+    });
+    let logits = logits.collect::<Result<Vec<_>, EngineError>>()?;
+    Ok(Evaluation {
+        protocol: set.protocol.clone(),
+        engine: engine.name().to_owned(),
+        n_way: set.n_way(),
+        k_shot: set.k_shot(),
+        mean: outcome(&set.trials, &logits, Pooling::Mean),
+        max: outcome(&set.trials, &logits, Pooling::Max),
+    })
+}
+
+/// Every image of the trials as the network sees it.
+///
+/// # Errors
+/// [`EvaluateError::Image`] naming the one that cannot be resampled.
+pub fn network_inputs(
+    set: &TrialSet,
+    input: shared::shape::Hwc,
+) -> Result<Vec<Vec<u8>>, EvaluateError> {
+    let images = set.images.par_iter().enumerate();
+    let images = images.map(|(index, drawing)| {
+        network_input(drawing, input).map_err(|source| EvaluateError::Image { index, source })
+    });
+    images.collect()
+}
+
+/// The class with the largest pooled logit; `logits[class][shot]`.
+///
+/// The mean is compared as a sum, which needs equally many shots per class: [`check`] sees to it.
+#[must_use]
+pub fn decide<L: Score>(logits: &[Vec<L>], pooling: Pooling) -> Option<Decision> {
+    let pool = |a: L, b: L| match pooling {
+        Pooling::Mean => a.plus(b),
+        Pooling::Max => {
+            if b > a {
+                b
+            } else {
+                a
+            }
+        }
+    };
+    let pooled = logits
+        .iter()
+        .map(|shots| shots.iter().copied().reduce(pool));
+    let scores = pooled.collect::<Option<Vec<L>>>()?;
+    let (class, score) = L::nearest(&scores)?;
+    let tied = scores.iter().filter(|&&other| other == score).count() > 1;
+    Some(Decision { class, tied })
+}
+
+fn outcome<L: Score>(trials: &[Trial], logits: &[Vec<Vec<L>>], pooling: Pooling) -> Outcome {
+    let decisions = logits.iter().filter_map(|logits| decide(logits, pooling));
+    let decisions: Vec<Decision> = decisions.collect();
+    let right = trials.iter().zip(&decisions);
+    let correct = right
+        .filter(|(trial, decision)| trial.answer == decision.class)
+        .count();
+    Outcome {
+        accuracy: Accuracy::of(correct, trials.len()),
+        ties: decisions.iter().filter(|decision| decision.tied).count(),
+        decisions: decisions.iter().map(|decision| decision.class).collect(),
+    }
+}
+
+/// Checks that every trial can be decided: images exist, the answer is a class, and all classes
+/// have equally many shots, at least one.
+///
+/// # Errors
+/// [`EvaluateError`] naming the first trial that cannot.
+pub fn check(set: &TrialSet) -> Result<(), EvaluateError> {
+    if set.trials.is_empty() {
+        return Err(EvaluateError::Empty);
+    }
+    let k_shot = set.k_shot();
+    for (
+        trial,
+        Trial {
+            support,
+            query,
+            answer,
+        },
+    ) in set.trials.iter().enumerate()
+    {
+        let shots = support.iter().map(Vec::len);
+        if k_shot == 0 || shots.clone().any(|shots| shots != k_shot) {
+            return Err(EvaluateError::Shots { trial, k_shot });
+        }
+        if *answer >= support.len() {
+            return Err(EvaluateError::Answer {
+                trial,
+                answer: *answer,
+                n_way: support.len(),
+            });
+        }
+        let mut images = support.iter().flatten().chain([query]);
+        if let Some(&image) = images.find(|&&image| image >= set.images.len()) {
+            return Err(EvaluateError::Index {
+                trial,
+                image,
+                images: set.images.len(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why trials cannot be decided.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// There is no trial.
+    #[error("the trial set is empty")]
+    Empty,
+    /// Classes with different numbers of shots.
+    #[error("trial {trial}: every class must have {k_shot} shots (at least 1), as in trial 0")]
+    Shots {
+        /// Which trial.
+        trial: usize,
+        /// Shots of the first class of the first trial.
+        k_shot: usize,
+    },
+    /// The true class does not exist.
+    #[error("trial {trial}: the answer is class {answer} of {n_way}")]
+    Answer {
+        /// Which trial.
+        trial: usize,
+        /// Its answer.
+        answer: usize,
+        /// Its classes.
+        n_way: usize,
+    },
+    /// A trial names an image that does not exist.
+    #[error("trial {trial}: image {image} of {images} does not exist")]
+    Index {
+        /// Which trial.
+        trial: usize,
+        /// Which image.
+        image: usize,
+        /// Images there are.
+        images: usize,
+    },
+    /// An image cannot be resampled.
+    #[error("image {index}: {source}")]
+    Image {
+        /// Which image.
+        index: usize,
+        /// Why.
+        source: ShapeError,
+    },
+    /// The engine gave no answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+#[cfg(test)]
+mod tests;
