@@ -4,10 +4,14 @@
 //! as the device does it; a trial is one head per class. With several shots per class their logits
 //! are pooled, by mean and by maximum.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::Serialize;
 use shared::shape::ShapeError;
 
+use crate::dataset::Drawing;
 use crate::engine::{Embedder, EngineError, Score, network_input};
 use crate::trials::{Accuracy, Trial, TrialSet};
 
@@ -63,15 +67,56 @@ pub struct Decision {
 /// [`EvaluateError`] naming the image or trial that cannot be used.
 pub fn evaluate<E: Embedder>(set: &TrialSet, engine: &E) -> Result<Evaluation, EvaluateError> {
     check(set)?;
-    let images = network_inputs(set, engine.input())?;
-    let embeddings = images.par_iter().map(|image| engine.embed(image));
-    let embeddings = embeddings.collect::<Result<Vec<_>, _>>()?;
+    let embeddings = embed(&set.images, engine)?;
+    decide_all(set, engine, &embeddings.iter().collect::<Vec<_>>())
+}
+
+/// As [`evaluate`] for several sets; a drawing that several of them use is embedded once.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_all<E: Embedder>(
+    sets: &[&TrialSet],
+    engine: &E,
+) -> Result<Vec<Evaluation>, EvaluateError> {
+    let mut index = HashMap::new();
+    let mut images = Vec::new();
+    for set in sets {
+        check(set)?;
+        for drawing in &set.images {
+            index.entry(Arc::as_ptr(drawing)).or_insert_with(|| {
+                images.push(drawing.clone());
+                images.len() - 1
+            });
+        }
+    }
+    let embeddings = embed(&images, engine)?;
+    let evaluate = |set: &&TrialSet| {
+        let of_set = set.images.iter().map(|drawing| &embeddings[index[&Arc::as_ptr(drawing)]]);
+        decide_all(set, engine, &of_set.collect::<Vec<_>>())
+    };
+    sets.iter().map(evaluate).collect()
+}
+
+fn embed<E: Embedder>(
+    images: &[Arc<Drawing>],
+    engine: &E,
+) -> Result<Vec<E::Embedding>, EvaluateError> {
+    let inputs = network_inputs(images, engine.input())?;
+    let embeddings = inputs.par_iter().map(|input| engine.embed(input));
+    Ok(embeddings.collect::<Result<_, _>>()?)
+}
+
+/// Decides every trial of a checked set; one embedding for each of its images.
+fn decide_all<E: Embedder>(
+    set: &TrialSet,
+    engine: &E,
+    embeddings: &[&E::Embedding],
+) -> Result<Evaluation, EvaluateError> {
     let logits = set.trials.par_iter().map(|trial| {
-        let query = &embeddings[trial.query];
+        let query = embeddings[trial.query];
         let shots = trial.support.iter().map(|shots| {
-            let logits = shots
-                .iter()
-                .map(|&shot| engine.logit(query, &embeddings[shot]));
+            let logits = shots.iter().map(|&shot| engine.logit(query, embeddings[shot]));
             logits.collect::<Result<Vec<_>, _>>()
         });
         shots.collect::<Result<Vec<_>, _>>()
@@ -87,15 +132,15 @@ pub fn evaluate<E: Embedder>(set: &TrialSet, engine: &E) -> Result<Evaluation, E
     })
 }
 
-/// Every image of the trials as the network sees it.
+/// Every drawing as the network sees it.
 ///
 /// # Errors
 /// [`EvaluateError::Image`] naming the one that cannot be resampled.
 pub fn network_inputs(
-    set: &TrialSet,
+    drawings: &[Arc<Drawing>],
     input: shared::shape::Hwc,
 ) -> Result<Vec<Vec<u8>>, EvaluateError> {
-    let images = set.images.par_iter().enumerate();
+    let images = drawings.par_iter().enumerate();
     let images = images.map(|(index, drawing)| {
         network_input(drawing, input).map_err(|source| EvaluateError::Image { index, source })
     });

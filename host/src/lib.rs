@@ -6,7 +6,7 @@
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`]                                     | the network and its recipe as plain data        |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
-//! | [`float_net`], [`checkpoint`]                            | what training hands on                          |
+//! | [`float_net`], [`untrained`], [`checkpoint`]             | what training hands on                          |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
@@ -30,4 +30,5 @@ pub mod spec;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod trials;
+pub mod untrained;
 pub mod verify;

@@ -7,6 +7,7 @@
 
 pub mod locate;
 
+use std::fmt;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -107,6 +108,40 @@ impl VerifyReport {
     }
 }
 
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pairs, trials, images, .. } = self;
+        writeln!(f, "{pairs} pairs of {trials} trials, {images} images, against shared:")?;
+        for engine in &self.engines {
+            writeln!(f, "- {engine}")?;
+        }
+        for FloatReport { engine, max_logit_error, tolerance, seconds } in &self.float {
+            writeln!(
+                f,
+                "- {engine}, float network: largest logit difference {max_logit_error:.1e} (allowed {tolerance:.0e}), {seconds:.1} s"
+            )?;
+        }
+        let verdict = match self.verdict() {
+            Verdict::Equal => "equal, bit for bit",
+            Verdict::Different => "DIFFERENT",
+        };
+        write!(f, "verdict: {verdict}")
+    }
+}
+
+impl fmt::Display for EngineReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { engine, differing_logits, differing_embeddings, .. } = self;
+        let Self { differing_decisions, max_probability_error, seconds, .. } = self;
+        write!(
+            f,
+            "{engine}: {differing_logits} differing logits, {differing_embeddings} differing embeddings, {differing_decisions} differing decisions, largest probability difference {max_probability_error:.1e}, {seconds:.1} s"
+        )?;
+        let difference = self.first_difference.as_ref();
+        difference.map_or(Ok(()), |difference| write!(f, "\n  first: {difference}"))
+    }
+}
+
 impl EngineReport {
     /// Whether this engine computes what the device computes.
     #[must_use]
@@ -141,7 +176,7 @@ pub fn verify(
     check(set)?;
     let shared = Shared::new(files.view()?);
     let float = files.float_net()?;
-    let images = network_inputs(set, shared.input())?;
+    let images = network_inputs(&set.images, shared.input())?;
     let pairs = pairs(&set.trials);
     progress.set_length((engines.len() * (2 * pairs.len() + images.len())) as u64);
 

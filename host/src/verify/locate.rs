@@ -3,6 +3,8 @@
 //! In: an engine and images on which it differs. Out: the first value that is not the device's,
 //! found by running the encoder again with every layer's output exposed.
 
+use std::fmt;
+
 use serde::Serialize;
 use shared::shape::Hwc;
 
@@ -41,6 +43,22 @@ pub struct LayerDifference {
     pub expected: u8,
     /// The engine's value.
     pub got: f32,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "images {:?}", self.images)?;
+        if let Some([expected, got]) = self.logits {
+            write!(f, ", logit {got} instead of {expected}")?;
+        }
+        match &self.layer {
+            Some(LayerDifference { image, layer, operator, channel, row, column, expected, got }) => write!(
+                f,
+                "; image {image}, layer {layer} ({operator}), channel {channel}, row {row}, column {column}: {got} instead of {expected}"
+            ),
+            None => write!(f, "; every layer is equal on its own: it arises in the head, or when the engine fuses layers"),
+        }
+    }
 }
 
 /// A layer's output on the device.
