@@ -151,7 +151,7 @@ impl Report {
 #[must_use]
 pub fn accuracy_table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN);
+    table.load_style(ASCII_MARKDOWN);
     table.set_header(["protocol", "engine", "trials", "accuracy", "95 % interval", "ties"]);
     for Row { protocol, engine, accuracy, ties } in rows {
         let [low, high] = accuracy.interval95.map(|bound| 100.0 * bound);

@@ -41,7 +41,7 @@ pub enum TrainError {
     Trials(#[from] crate::trials::TrialError),
     /// A validation drawing cannot become a network input.
     #[error(transparent)]
-    Input(#[from] crate::engine::InputError),
+    Input(#[from] shared::shape::ShapeError),
     /// The loss is no longer a number.
     #[error("step {step}: the loss is {loss}; lower train.learning_rate")]
     Diverged {

@@ -110,7 +110,7 @@ pub(super) use with_torch::run;
 mod with_torch {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::export::{self, Job};
+    use super::super::export::Job;
     use super::{Args, CONFIG_FILE, Config, DeviceName, Failure, Path, PathBuf, Verdict};
     use crate::checkpoint::{self, CHECKPOINT};
     use crate::files::write_whole;
@@ -148,7 +148,7 @@ mod with_torch {
         };
         checkpoint::write(&folder.join(CHECKPOINT), &trained.net, &config).map_err(Failure::work)?;
         let training = Training {
-            steps: trained.progress.steps,
+            steps: trained.progress.step,
             seconds: trained.progress.seconds,
             images_per_second: trained.progress.images_per_second,
             precision: trained.precision,
