@@ -1,1 +1,28 @@
-//! cargo xtask.
+//! Puts in place what Onelook is built and tested with, and drives it.
+//!
+//! In: the environment (what you have set yourself), a cache folder, the network. Out: paths to
+//! libtorch, the onnxruntime library, the Omniglot archives, a firmware program and QEMU, or a
+//! [`SetupError`] that names what failed and what to do next. Every function may be called again
+//! at any time: what is in place is found and left alone.
+//!
+//! `cargo xtask` is the command line over this library; `host` calls it directly.
+
+mod apt;
+mod archive;
+pub mod cache;
+pub mod data;
+mod error;
+pub mod fetch;
+pub mod firmware;
+pub mod libtorch;
+pub mod onnxruntime;
+mod pip;
+pub mod process;
+mod progress;
+pub mod qemu;
+pub mod repo;
+#[cfg(test)]
+mod test_server;
+
+pub use error::SetupError;
+pub use progress::Progress;

@@ -1,0 +1,223 @@
+//! Runs a firmware in QEMU.
+//!
+//! In: an ELF file, a machine, a folder whose files the program may read and write through
+//! semihosting. Out: what the program wrote; a program that fails or does not end is an error.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use crate::process::{self, Captured, tail};
+use crate::{Progress, SetupError, apt};
+
+const PROGRAM: &str = "qemu-system-arm";
+
+/// What a program in QEMU left behind.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// What it wrote to its standard output (`hprintln!`).
+    pub stdout: String,
+    /// What it and QEMU wrote to standard error (`heprintln!`).
+    pub stderr: String,
+    /// How QEMU ended; the program decides by `debug::exit`.
+    pub status: ExitStatus,
+}
+
+/// A run did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QemuError {
+    /// QEMU could not be started.
+    #[error("cannot start `{command}`: {source}\nnext: run `cargo xtask setup qemu`")]
+    Start {
+        /// The command line.
+        command: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The program has not ended in time.
+    #[error(
+        "{elf} did not end within {seconds} s on {machine}; it last said:\n{said}\nnext: give it more time, or look for where it waits"
+    )]
+    Timeout {
+        /// The program.
+        elf: PathBuf,
+        /// The machine.
+        machine: String,
+        /// The limit.
+        seconds: u64,
+        /// The end of what it wrote.
+        said: String,
+    },
+    /// The program ended with a failure, or QEMU refused it.
+    #[error(
+        "{elf} failed on {machine} ({status}); it last said:\n{said}\nnext: the lines above come from the program or from QEMU; the files it read are in {folder}"
+    )]
+    Guest {
+        /// The program.
+        elf: PathBuf,
+        /// The machine.
+        machine: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it wrote.
+        said: String,
+        /// Its folder.
+        folder: PathBuf,
+    },
+}
+
+/// QEMU on the PATH, installed first when it is not there.
+///
+/// # Errors
+/// It is missing and cannot be installed here; the message has the command to type.
+pub fn provide(progress: &Progress) -> Result<(), SetupError> {
+    if process::on_path(PROGRAM) {
+        return Ok(());
+    }
+    let why = format!("there is no {PROGRAM} on the PATH");
+    apt::install(
+        &[PROGRAM],
+        &why,
+        " or the QEMU package of your system",
+        progress,
+    )
+}
+
+/// A run to come.
+#[derive(Debug, Clone)]
+pub struct Qemu {
+    elf: PathBuf,
+    machine: String,
+    folder: PathBuf,
+    limit: Duration,
+}
+
+impl Qemu {
+    /// A run of `elf` on `machine`, for a minute at most, in the current folder.
+    #[must_use]
+    pub fn new(elf: &Path, machine: &str) -> Self {
+        Self {
+            elf: elf.into(),
+            machine: machine.into(),
+            folder: ".".into(),
+            limit: Duration::from_secs(60),
+        }
+    }
+
+    /// The folder that the program's file names are relative to.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = folder.into();
+        self
+    }
+
+    /// How long the program may run.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// QEMU cannot be started, the program fails, or it does not end in time (it is then killed).
+    pub fn run(&self) -> Result<Output, QemuError> {
+        let mut command = self.command();
+        let captured =
+            process::capture(&mut command, self.limit).map_err(|source| QemuError::Start {
+                command: process::describe(&command),
+                source,
+            })?;
+        self.judge(captured)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args([
+            "-M",
+            &self.machine,
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "none",
+        ]);
+        command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
+        // The program's folder becomes the current one, so its own path must not depend on it.
+        command.arg(std::path::absolute(&self.elf).unwrap_or_else(|_| self.elf.clone()));
+        command.current_dir(&self.folder);
+        command
+    }
+
+    fn judge(&self, captured: Captured) -> Result<Output, QemuError> {
+        let Captured {
+            status,
+            stdout,
+            stderr,
+        } = captured;
+        let (elf, machine) = (self.elf.clone(), self.machine.clone());
+        let said = || tail(&format!("{stdout}\n{stderr}"), 12);
+        match status {
+            Some(status) if status.success() => Ok(Output {
+                stdout,
+                stderr,
+                status,
+            }),
+            Some(status) => {
+                let (said, folder) = (said(), self.folder.clone());
+                Err(QemuError::Guest {
+                    elf,
+                    machine,
+                    status,
+                    said,
+                    folder,
+                })
+            }
+            None => {
+                let seconds = self.limit.as_secs();
+                Err(QemuError::Timeout {
+                    elf,
+                    machine,
+                    seconds,
+                    said: said(),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_sees_its_folder_and_qemu_finds_the_program() {
+        let run = Qemu::new(Path::new("some/firmware"), "mps2-an386").folder(Path::new("/tmp"));
+        let command = run.command();
+        assert_eq!(command.get_current_dir(), Some(Path::new("/tmp")));
+        let elf = Path::new(command.get_args().last().unwrap());
+        assert!(elf.is_absolute() && elf.ends_with("some/firmware"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_a_failure_with_qemus_words() {
+        if !process::on_path(PROGRAM) {
+            eprintln!("not tried: no {PROGRAM} here");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no-such-program");
+        let run = Qemu::new(&missing, "mps2-an386").folder(folder.path());
+        let error = run.run().unwrap_err();
+        assert!(matches!(&error, QemuError::Guest { .. }), "{error}");
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_from_a_failing_program() {
+        let run = Qemu::new(Path::new("x"), "mps2-an386").folder(Path::new("/no/such/folder"));
+        assert!(matches!(run.run().unwrap_err(), QemuError::Start { .. }));
+    }
+}

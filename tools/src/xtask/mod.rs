@@ -1,0 +1,168 @@
+//! The command line.
+//!
+//! In: arguments. Out: calls into the library and their results as text.
+
+mod setup;
+mod steps;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tools::firmware::{self, AN386, BOARDS};
+use tools::qemu::{self, Qemu, QemuError};
+use tools::{Progress, SetupError};
+
+/// Installs what Onelook needs, builds the firmware, runs the tests.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Installs one thing, or all of them; what is there already is left alone
+    Setup {
+        /// What to install
+        what: setup::What,
+        /// Take the Omniglot archives from this folder's address
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
+    /// Builds, runs or measures the firmware
+    Firmware {
+        #[command(subcommand)]
+        action: FirmwareCommand,
+    },
+    /// Runs everything CI runs
+    Test(test::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum FirmwareCommand {
+    /// Builds it and prints the path of the ELF file
+    Build(BoardOption),
+    /// Builds it and runs it in QEMU
+    Run {
+        #[command(flatten)]
+        board: BoardOption,
+        /// The folder whose files the firmware reads and writes
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+        /// Give up after so many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        timeout: u64,
+    },
+    /// Builds it and prints how much flash and RAM it takes
+    Size(BoardOption),
+}
+
+#[derive(Debug, Args)]
+struct BoardOption {
+    /// The board
+    #[arg(long, default_value = AN386.name)]
+    board: BoardName,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct BoardName(firmware::Board);
+
+impl ValueEnum for BoardName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const NAMES: [BoardName; BOARDS.len()] = {
+            let mut names = [BoardName(AN386); BOARDS.len()];
+            let mut index = 0;
+            while index < BOARDS.len() {
+                names[index] = BoardName(BOARDS[index]);
+                index += 1;
+            }
+            names
+        };
+        &NAMES
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name))
+    }
+}
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum XtaskError {
+    /// Something could not be installed or built.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The firmware failed in QEMU.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
+    let progress = Progress::stderr();
+    match cli.command {
+        Command::Setup { what, mirror } => setup::run(what, mirror.as_deref(), &progress)?,
+        Command::Firmware { action } => run_firmware(action, &progress)?,
+        Command::Test(options) => return Ok(test::run(&options, &progress)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), XtaskError> {
+    match action {
+        FirmwareCommand::Build(BoardOption { board }) => {
+            println!("{}", firmware::build(board.0, progress)?.display());
+        }
+        FirmwareCommand::Run {
+            board: BoardOption { board },
+            folder,
+            timeout,
+        } => {
+            let elf = firmware::build(board.0, progress)?;
+            qemu::provide(progress)?;
+            let run = Qemu::new(&elf, board.0.machine).folder(&folder);
+            let output = run.timeout(Duration::from_secs(timeout)).run()?;
+            eprint!("{}", output.stderr);
+            print!("{}", output.stdout);
+        }
+        FirmwareCommand::Size(BoardOption { board }) => {
+            let elf = firmware::build(board.0, progress)?;
+            println!("{}", describe_size(firmware::size(&elf)?));
+        }
+    }
+    Ok(())
+}
+
+fn describe_size(size: firmware::Size) -> String {
+    format!(
+        "flash {} bytes (code and constants {}, start values {}), RAM {} bytes without the stack",
+        size.flash(),
+        size.text,
+        size.data,
+        size.ram()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from(["x", "firmware", "run", "--board", "an386", "--timeout", "5"]);
+        assert!(matches!(
+            cli.command,
+            Command::Firmware {
+                action: FirmwareCommand::Run { timeout: 5, .. }
+            }
+        ));
+        assert!(Cli::try_parse_from(["x", "firmware", "build", "--board", "an1"]).is_err());
+        assert!(Cli::try_parse_from(["x", "test", "--only", "nothing"]).is_err());
+    }
+}

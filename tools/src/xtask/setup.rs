@@ -1,0 +1,68 @@
+//! `cargo xtask setup`.
+//!
+//! In: what to install. Out: where it is, one line each.
+
+use clap::ValueEnum;
+use tools::cache::Cache;
+use tools::firmware::{self, AN386, Toolchain};
+use tools::{Progress, SetupError, data, libtorch, onnxruntime, qemu};
+
+/// What can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// libtorch, for training
+    Libtorch,
+    /// onnxruntime, for checking exported models
+    Onnxruntime,
+    /// a compiler for the firmware
+    Firmware,
+    /// QEMU, for running the firmware
+    Qemu,
+    /// the Omniglot archives
+    Data,
+    /// all of these
+    All,
+}
+
+/// Installs it.
+pub(crate) fn run(what: What, mirror: Option<&str>, progress: &Progress) -> Result<(), SetupError> {
+    let wanted = |one| what == one || what == What::All;
+    if wanted(What::Libtorch) {
+        println!("libtorch: {}", libtorch::provide(progress)?.display());
+    }
+    if wanted(What::Onnxruntime) {
+        println!("onnxruntime: {}", onnxruntime::provide(progress)?.display());
+    }
+    if wanted(What::Firmware) {
+        println!(
+            "firmware: {}",
+            describe(&firmware::toolchain(AN386.target, progress)?)
+        );
+    }
+    if wanted(What::Qemu) {
+        qemu::provide(progress)?;
+        println!("qemu: qemu-system-arm is on the PATH");
+    }
+    // Last: it is the one that only the open internet has.
+    if wanted(What::Data) {
+        println!(
+            "data: {}",
+            data::download(&Cache::open()?, mirror, progress)?.display()
+        );
+    }
+    Ok(())
+}
+
+/// A toolchain in words.
+pub(crate) fn describe(toolchain: &Toolchain) -> String {
+    match toolchain {
+        Toolchain::Rustup => format!("rustup has {}", AN386.target),
+        Toolchain::Debian { linker } => {
+            format!(
+                "/usr/bin/rustc builds core for {}, {} links",
+                AN386.target,
+                linker.display()
+            )
+        }
+    }
+}
