@@ -9,12 +9,8 @@
     reason = "a test file is nothing but tests and what they call"
 )]
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::fs;
+use std::time::Instant;
 
 use host::spec::{LayerSpec, NetSpec};
 use rand::{RngExt, SeedableRng};
@@ -24,53 +20,8 @@ use shared::decide::nearest;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
 use shared::net::Encoder;
-
-/// Long enough for a machine that is busy with other tests.
-const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What one run of the firmware left behind.
-struct Run {
-    success: bool,
-    stdout: String,
-    stderr: String,
-}
-
-/// Runs the firmware in QEMU, with `folder` as the place of its files.
-fn run_device(folder: &Path) -> Run {
-    let elf = env::var_os("ONELOOK_FIRMWARE_ELF").expect(
-        "ONELOOK_FIRMWARE_ELF is not set: `cargo xtask test` builds the firmware and sets it",
-    );
-    let capture = |name| File::create(folder.join(name)).unwrap();
-    let arguments = "-M mps2-an386 -nographic -monitor none -serial none \
-                     -semihosting-config enable=on,target=native -kernel";
-    let arguments = arguments.split_whitespace().map(OsString::from);
-    let mut qemu = Command::new("qemu-system-arm")
-        .args(arguments.chain([elf]))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(capture("stdout"))
-        .stderr(capture("stderr"))
-        .spawn()
-        .expect("qemu-system-arm does not start: `cargo xtask test` says how to install it");
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = qemu.try_wait().unwrap() {
-            break status;
-        }
-        if start.elapsed() > TIMEOUT {
-            qemu.kill().unwrap();
-            qemu.wait().unwrap();
-            panic!("the firmware did not end within {TIMEOUT:?}");
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
-    let read = |name| fs::read_to_string(folder.join(name)).unwrap();
-    Run {
-        success: status.success(),
-        stdout: read("stdout"),
-        stderr: read("stderr"),
-    }
-}
+use tests::run_device;
+use tools::qemu::QemuError;
 
 /// The parameters of one convolution.
 struct Conv {
@@ -288,10 +239,9 @@ fn assert_same(spec: &NetSpec, n: u16, k_shot: u16) {
     fs::write(folder.path().join("trials.bin"), trials.emit()).unwrap();
 
     let start = Instant::now();
-    let run = run_device(folder.path());
+    let run = run_device(folder.path()).unwrap();
     let (images, seconds) = (trials.images.len(), start.elapsed().as_secs_f64());
     println!("{images} embeddings in {seconds:.1} s");
-    assert!(run.success, "{}{}", run.stdout, run.stderr);
     let lines: Vec<_> = run.stdout.lines().collect();
     let expected = trials.expected(&model);
     for (line, expected) in lines.iter().zip(&expected) {
@@ -377,10 +327,12 @@ fn every_refusal_is_one_line_and_a_failure() {
                 fs::write(folder.path().join(name), content).unwrap();
             }
         }
-        let run = run_device(folder.path());
-        assert!(!run.success, "must fail: {}", case.line);
+        let failure = run_device(folder.path());
+        let Err(QemuError::Guest { said, .. }) = failure else {
+            panic!("must fail: {}", case.line);
+        };
         let start = format!("error {}", case.line);
-        assert!(run.stdout.starts_with(&start), "{start}\n{}", run.stdout);
-        assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+        assert!(said.starts_with(&start), "{start}\n{said}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
     }
 }

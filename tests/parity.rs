@@ -1,0 +1,114 @@
+//! One exported model, N-way trials, every engine: shared, tract, onnxruntime at two levels, and
+//! the firmware in QEMU. The logits are the same bits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test file is nothing but tests and what they call"
+)]
+
+use std::fs;
+
+use host::engine::onnxruntime::{Level, Onnxruntime, library};
+use host::engine::tract::Tract;
+use host::engine::{Engine, network_input};
+use host::export::Bundle;
+use host::quantize::quantize;
+use host::spec::NetSpec;
+use host::trials::{TrialSet, within_alphabet};
+use host::untrained::untrained;
+use host::verify::{Verdict, verify};
+use host::{evaluate, glyphs};
+use indicatif::ProgressBar;
+use shared::episode_file::{EpisodeRepr, TrialRepr};
+use tests::run_device;
+
+const N_WAY: usize = 20;
+const N_TRIALS: usize = 24;
+
+/// The shipped network's shape with random weights: nothing of parity depends on training.
+fn export(set: &TrialSet) -> Bundle {
+    let spec = NetSpec::preset("micro").unwrap();
+    let net = untrained(&spec, 7).unwrap();
+    let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
+    let (quantized, _) = quantize(&net, &inputs).unwrap();
+    Bundle::new(&net, &quantized, "tests", "no configuration").unwrap()
+}
+
+fn trials() -> TrialSet {
+    let data = glyphs::synthetic(11, "evaluation", 2, N_WAY);
+    within_alphabet(&data, N_WAY, 1, N_TRIALS, 5).unwrap()
+}
+
+#[test]
+fn desktop_engines_agree() {
+    let set = trials();
+    let bundle = export(&set);
+    let tract = Tract::new(&bundle).unwrap();
+    let Some(library) = library() else {
+        panic!("ORT_DYLIB_PATH is not set: `cargo xtask test` installs onnxruntime and sets it");
+    };
+    let optimised = Onnxruntime::new(&bundle, &library, Level::All).unwrap();
+    let as_written = Onnxruntime::new(&bundle, &library, Level::Disabled).unwrap();
+    let engines: [&dyn Engine; 3] = [&tract, &optimised, &as_written];
+    let report = verify(&bundle, &set, &engines, &ProgressBar::hidden()).unwrap();
+    assert_eq!(report.pairs, N_TRIALS * N_WAY);
+    assert_eq!(report.engines.len(), 3);
+    assert_eq!(report.verdict(), Verdict::Equal, "{report}");
+}
+
+#[test]
+fn device_agrees_with_the_desktop() {
+    let set = trials();
+    let bundle = export(&set);
+    let view = bundle.view().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.onelook"), bundle.model()).unwrap();
+    fs::write(folder.path().join("trials.bin"), trials_file(&set, &view)).unwrap();
+
+    let output = run_device(folder.path()).unwrap();
+    let lines: Vec<&str> = output.stdout.lines().skip(1).collect();
+    assert_eq!(lines.len(), N_TRIALS);
+    let shared = host::engine::shared::Shared::new(view);
+    let decisions = evaluate::evaluate(&set, &shared).unwrap().mean.decisions;
+    for (index, (line, trial)) in lines.iter().zip(&set.trials).enumerate() {
+        let embed = |image: usize| {
+            let input = network_input(&set.images[image], view.input()).unwrap();
+            host::engine::Embedder::embed(&shared, &input).unwrap()
+        };
+        let query = embed(trial.query);
+        let logits = trial.support.iter().map(|shots| {
+            let logit = view.decider().logit(&query, &embed(shots[0])).unwrap();
+            format!(" {logit}")
+        });
+        let class = decisions[index];
+        let expected = format!("trial {index} answer {class} logits{}", logits.collect::<String>());
+        assert_eq!(*line, expected);
+    }
+}
+
+/// The trials as the firmware reads them.
+fn trials_file(set: &TrialSet, view: &shared::model::ModelView<'_>) -> Vec<u8> {
+    let inputs = evaluate::network_inputs(&set.images, view.input()).unwrap();
+    let narrow = |index: usize| u16::try_from(index).unwrap();
+    let supports: Vec<Vec<u16>> = set
+        .trials
+        .iter()
+        .map(|trial| trial.support.iter().flatten().copied().map(narrow).collect())
+        .collect();
+    let trials: Vec<TrialRepr<'_>> = set
+        .trials
+        .iter()
+        .zip(&supports)
+        .map(|(trial, supports)| TrialRepr { query: narrow(trial.query), supports })
+        .collect();
+    let repr = EpisodeRepr {
+        image: view.input(),
+        images: &inputs.concat(),
+        n_way: narrow(N_WAY),
+        k_shot: 1,
+        trials: &trials,
+    };
+    let mut bytes = vec![0; repr.buffer_len().unwrap()];
+    repr.emit(&mut bytes).unwrap();
+    bytes
+}
