@@ -26,9 +26,6 @@ use rayon::prelude::*;
 use crate::dataset::Drawing;
 use crate::quantize::INPUT_EXPONENT;
 
-/// Pairs or images that a graph runs at once.
-pub const BATCH: usize = 16;
-
 /// Turns one image into an embedding and two embeddings into a logit.
 pub trait Embedder: Sync {
     /// What is kept of an image.
@@ -105,7 +102,7 @@ pub enum Graph {
     Int8Pair,
     /// `encoder-int8.onnx`: one image to its embedding.
     Encoder,
-    /// The encoder with every layer's quantized output behind the embedding; one image at a time.
+    /// The encoder with every layer's quantized output behind the embedding.
     Layers,
 }
 
@@ -114,17 +111,15 @@ pub trait Engine: Sync {
     /// Name for reports.
     fn name(&self) -> &str;
 
-    /// Runs `graph` on `n` stacked images per input, `n <= BATCH` and 1 for [`Graph::Layers`].
-    /// Returns the outputs in the graph's order, each `[n][…]`; bytes as their values.
+    /// Runs `graph` on one image per input and returns its outputs in order; bytes as their
+    /// values.
+    ///
+    /// One at a time: with batches of 4 and 16 both engines were slower, because activations no
+    /// longer fit the cache.
     ///
     /// # Errors
     /// [`EngineError`] when the engine refuses.
-    fn run(
-        &self,
-        graph: Graph,
-        n: usize,
-        inputs: &[Vec<f32>],
-    ) -> Result<Vec<Vec<f32>>, EngineError>;
+    fn run(&self, graph: Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError>;
 }
 
 /// What a pair graph says.
@@ -147,22 +142,15 @@ pub fn run_pairs(
     pairs: &[[usize; 2]],
     progress: &ProgressBar,
 ) -> Result<Vec<PairOutput>, EngineError> {
-    let chunks = pairs.par_chunks(BATCH).map(|pairs| {
-        let stacked = |side: usize| stack(pairs.iter().filter_map(|pair| images.get(pair[side])));
-        let outputs = engine.run(graph, pairs.len(), &[stacked(0), stacked(1)])?;
-        let lengths: Vec<usize> = outputs.iter().map(Vec::len).collect();
-        let [logits, probabilities] = &outputs[..] else {
-            return Err(unexpected(engine, &[pairs.len(); 2], &lengths));
-        };
-        if lengths != [pairs.len(); 2] {
-            return Err(unexpected(engine, &[pairs.len(); 2], &lengths));
+    let outputs = pairs.par_iter().map(|&[a, b]| {
+        let outputs = engine.run(graph, &[real(&images[a]), real(&images[b])])?;
+        progress.inc(1);
+        match outputs.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
+            [&[logit], &[probability]] => Ok(PairOutput { logit, probability }),
+            _ => Err(unexpected(engine, "a logit and a probability", &outputs)),
         }
-        progress.inc(pairs.len() as u64);
-        let outputs = logits.iter().zip(probabilities);
-        let outputs = outputs.map(|(&logit, &probability)| PairOutput { logit, probability });
-        Ok(outputs.collect::<Vec<_>>())
     });
-    Ok(chunks.collect::<Result<Vec<_>, _>>()?.concat())
+    outputs.collect()
 }
 
 /// Embeds `images` with the encoder graph: real values `[c][h][w]`.
@@ -174,18 +162,15 @@ pub fn run_encoder(
     images: &[Vec<u8>],
     progress: &ProgressBar,
 ) -> Result<Vec<Vec<f32>>, EngineError> {
-    let chunks = images.par_chunks(BATCH).map(|images| {
-        let n = images.len();
-        let outputs = engine.run(Graph::Encoder, n, &[stack(images.iter())])?;
-        let values = outputs.first().map_or(&[][..], Vec::as_slice);
-        let len = values.len() / n;
-        if len == 0 || len * n != values.len() {
-            return Err(unexpected(engine, &[n], &[values.len()]));
+    let embeddings = images.par_iter().map(|image| {
+        let mut outputs = engine.run(Graph::Encoder, &[real(image)])?;
+        progress.inc(1);
+        match outputs.pop() {
+            Some(embedding) if outputs.is_empty() => Ok(embedding),
+            _ => Err(unexpected(engine, "an embedding", &outputs)),
         }
-        progress.inc(n as u64);
-        Ok(values.chunks(len).map(<[f32]>::to_vec).collect::<Vec<_>>())
     });
-    Ok(chunks.collect::<Result<Vec<_>, _>>()?.concat())
+    embeddings.collect()
 }
 
 /// Every layer's quantized output `[c][h][w]` for one image.
@@ -193,26 +178,26 @@ pub fn run_encoder(
 /// # Errors
 /// [`EngineError`] when the engine refuses.
 pub fn run_layers(engine: &dyn Engine, image: &[u8]) -> Result<Vec<Vec<f32>>, EngineError> {
-    let image = real(image).collect();
-    let mut outputs = engine.run(Graph::Layers, 1, &[image])?;
+    let mut outputs = engine.run(Graph::Layers, &[real(image)])?;
     outputs.drain(..1.min(outputs.len())); // the embedding
     Ok(outputs)
 }
 
-fn stack<'a>(images: impl Iterator<Item = &'a Vec<u8>>) -> Vec<f32> {
-    images.flat_map(|image| real(image)).collect()
-}
-
 /// Quantized pixels as the reals that the graphs take.
-pub fn real(image: &[u8]) -> impl Iterator<Item = f32> {
+#[must_use]
+pub fn real(image: &[u8]) -> Vec<f32> {
     let scale = (-f32::from(INPUT_EXPONENT)).exp2();
-    image.iter().map(move |&pixel| f32::from(pixel) * scale)
+    image
+        .iter()
+        .map(|&pixel| f32::from(pixel) * scale)
+        .collect()
 }
 
-fn unexpected(engine: &dyn Engine, expected: &[usize], got: &[usize]) -> EngineError {
+fn unexpected(engine: &dyn Engine, expected: &str, got: &[Vec<f32>]) -> EngineError {
+    let lengths: Vec<usize> = got.iter().map(Vec::len).collect();
     EngineError::Engine {
         engine: engine.name().to_owned(),
-        message: format!("outputs have {got:?} values instead of {expected:?}"),
+        message: format!("{expected} expected, outputs have {lengths:?} values"),
     }
 }
 

@@ -33,8 +33,7 @@ impl Embedder for Float<'_> {
 
     fn embed(&self, input: &[u8]) -> Result<Vec<f32>, EngineError> {
         self.input().check(input.len())?;
-        let real: Vec<f32> = real(input).collect();
-        Ok(self.net.embed(&real))
+        Ok(self.net.embed(&real(input)))
     }
 
     fn logit(&self, query: &Vec<f32>, support: &Vec<f32>) -> Result<f64, EngineError> {

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::session::SessionInputValue;
+use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::{Engine, EngineError, Graph};
@@ -47,7 +47,7 @@ pub struct Onnxruntime<'b> {
     encoder: Pool,
 }
 
-/// Idle sessions. A session runs one batch at a time, on one thread: threads of ours take one
+/// Idle sessions. A session runs one pair at a time, on one thread: threads of ours take one
 /// each, and no more are made than ever run at once.
 #[derive(Default)]
 struct Pool(Mutex<Vec<Session>>);
@@ -108,7 +108,6 @@ impl<'b> Onnxruntime<'b> {
     fn run_in(
         &self,
         session: &mut Session,
-        n: usize,
         inputs: &[Vec<f32>],
     ) -> Result<Vec<Vec<f32>>, ort::Error> {
         let shapes: Vec<Vec<i64>> = session
@@ -119,7 +118,7 @@ impl<'b> Onnxruntime<'b> {
         let mut values: Vec<SessionInputValue<'_>> = Vec::new();
         for (mut shape, input) in shapes.into_iter().zip(inputs) {
             if let Some(batch) = shape.first_mut() {
-                *batch = n as i64;
+                *batch = 1;
             }
             values.push(Tensor::from_array((shape, input.clone()))?.into());
         }
@@ -155,12 +154,7 @@ impl Engine for Onnxruntime<'_> {
         &self.name
     }
 
-    fn run(
-        &self,
-        graph: Graph,
-        n: usize,
-        inputs: &[Vec<f32>],
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    fn run(&self, graph: Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
         let (pool, bytes) = match graph {
             Graph::FloatPair => (&self.float, self.bundle.float_onnx()),
             Graph::Int8Pair => (&self.int8, self.bundle.int8_onnx()),
@@ -170,7 +164,7 @@ impl Engine for Onnxruntime<'_> {
                 let bytes = expose_layers(self.bundle.encoder_onnx());
                 let bytes = bytes.map_err(|message| self.refused(&message))?;
                 let mut session = self.session(&bytes)?;
-                let outputs = self.run_in(&mut session, n, inputs);
+                let outputs = self.run_in(&mut session, inputs);
                 return outputs.map_err(|error| self.refused(&error.to_string()));
             }
         };
@@ -178,7 +172,7 @@ impl Engine for Onnxruntime<'_> {
             Some(session) => session,
             None => self.session(bytes)?,
         };
-        let outputs = self.run_in(&mut session, n, inputs);
+        let outputs = self.run_in(&mut session, inputs);
         pool.give_back(session);
         outputs.map_err(|error| self.refused(&error.to_string()))
     }
@@ -192,12 +186,12 @@ fn environment(library: &Path) -> Result<Environment, EngineError> {
         path: library.into(),
         message,
     };
+    if !library.is_file() {
+        return Err(failed("there is no such file".to_owned()));
+    }
     let mut current = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = &*current {
         return Ok(environment.clone());
-    }
-    if !library.is_file() {
-        return Err(failed("there is no such file".to_owned()));
     }
     let builder = ort::init_from(library).map_err(|error| failed(error.to_string()))?;
     let environment = builder.with_name("onelook").with_telemetry(false).build();

@@ -18,7 +18,7 @@ fn drawings_are_resampled_to_the_input() {
     assert!(network_input(&damaged, Hwc::new(2, 1, 1)).is_err());
 }
 
-/// Answers with its inputs: the sums over each image as logit and probability.
+/// Answers with the sum over each input.
 struct Sums;
 
 impl Engine for Sums {
@@ -26,31 +26,46 @@ impl Engine for Sums {
         "sums"
     }
 
-    fn run(&self, _: Graph, n: usize, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
-        let sums = |input: &Vec<f32>| {
-            input
-                .chunks(input.len() / n)
-                .map(|image| image.iter().sum())
-                .collect()
-        };
-        Ok(inputs.iter().map(sums).collect())
+    fn run(&self, _: Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
+        Ok(inputs
+            .iter()
+            .map(|image| vec![image.iter().sum()])
+            .collect())
     }
 }
 
 #[test]
-fn batches_keep_the_order_of_pairs() {
+fn pairs_keep_their_order() {
     let images: Vec<Vec<u8>> = (0..50).map(|image| vec![image, 0, image]).collect();
-    let pairs: Vec<[usize; 2]> = (0..BATCH * 3 + 1).map(|i| [i % 50, (i * 7) % 50]).collect();
+    let pairs: Vec<[usize; 2]> = (0..100).map(|i| [i % 50, (i * 7) % 50]).collect();
     let progress = ProgressBar::hidden();
     let outputs = run_pairs(&Sums, Graph::Int8Pair, &images, &pairs, &progress).unwrap();
     for (output, [a, b]) in outputs.iter().zip(&pairs) {
         assert_eq!(output.logit, *a as f32 / 128.0);
         assert_eq!(output.probability, *b as f32 / 128.0);
     }
-    assert_eq!(
-        (outputs.len(), progress.position()),
-        (pairs.len(), pairs.len() as u64)
-    );
+    assert_eq!((outputs.len(), progress.position()), (100, 100));
     let embeddings = run_encoder(&Sums, &images, &progress).unwrap();
     assert_eq!(embeddings[49], [49.0 / 128.0]);
+}
+
+/// Answers with nothing.
+struct Silent;
+
+impl Engine for Silent {
+    fn name(&self) -> &str {
+        "silent"
+    }
+
+    fn run(&self, _: Graph, _: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
+        Ok(vec![vec![]])
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_an_error() {
+    let progress = ProgressBar::hidden();
+    let error = run_pairs(&Silent, Graph::Int8Pair, &[vec![0]], &[[0, 0]], &progress).unwrap_err();
+    let expected = "silent: a logit and a probability expected, outputs have [0] values";
+    assert_eq!(error.to_string(), expected);
 }
