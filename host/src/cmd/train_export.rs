@@ -122,9 +122,12 @@ mod with_torch {
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
     pub(in super::super) fn run(args: Args) -> Result<Verdict, Failure> {
-        let (folder, config) = open_run(&args)?;
+        if !args.resume {
+            args.config()?; // refused before anything is read
+        }
         let drawings = args.data.open()?;
         let background = drawings.background()?;
+        let (folder, config) = open_run(&args)?;
         // Fails only when a handler is set already, and there is no other.
         let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
         eprintln!("run: {} (seed {})", folder.display(), config.train.seed);
