@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot write {path}: {source}; check free space and permissions, or choose another folder with --out"
-)]
+#[error("cannot write {path}: {source}; check free space and permissions, or choose another folder with --out")]
 pub struct WriteError {
     /// The file or folder.
     pub path: PathBuf,
@@ -22,14 +20,8 @@ pub struct WriteError {
 /// # Errors
 /// [`WriteError`] naming the path.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |source| WriteError {
-        path: path.into(),
-        source,
-    };
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let failed = |source| WriteError { path: path.into(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".part")
@@ -46,10 +38,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 /// # Errors
 /// [`WriteError`] naming the folder.
 pub fn create_folder(path: &Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(path).map_err(|source| WriteError {
-        path: path.into(),
-        source,
-    })
+    std::fs::create_dir_all(path).map_err(|source| WriteError { path: path.into(), source })
 }
 
 #[cfg(test)]
@@ -68,9 +57,7 @@ mod tests {
 
     #[test]
     fn names_the_path() {
-        let error = write_whole(Path::new("/nowhere/at/all"), b"")
-            .unwrap_err()
-            .to_string();
+        let error = write_whole(Path::new("/nowhere/at/all"), b"").unwrap_err().to_string();
         assert!(error.contains("/nowhere/at/all"), "{error}");
     }
 }
