@@ -44,10 +44,18 @@ fn usage_errors_name_the_field_and_the_nearest_one() {
     let output = train(&["--config", "c.toml"]);
     refused(&output, 2, &["c.toml", "lerning_rate", "`learning_rate`"]);
     fs::write(&config, "[train]\nn_way = 1\n").unwrap();
-    refused(&train(&["--config", "c.toml"]), 2, &["c.toml", "train.n_way", "2 to 64"]);
+    refused(
+        &train(&["--config", "c.toml"]),
+        2,
+        &["c.toml", "train.n_way", "2 to 64"],
+    );
     refused(&train(&["--config", "absent.toml"]), 2, &["absent.toml"]);
     refused(&train(&["--minutes", "-1"]), 2, &[]);
-    refused(&train(&["--resume", "--name", "nothing"]), 2, &["nothing", "--name"]);
+    refused(
+        &train(&["--resume", "--name", "nothing"]),
+        2,
+        &["nothing", "--name"],
+    );
     refused(&onelook(at, &["fly"]), 2, &["fly"]);
     assert!(!at.join("runs").exists(), "a refused run leaves no folder");
 }
@@ -62,10 +70,17 @@ fn data_errors_name_the_file_and_the_fix() {
     let train = |data: &str| onelook(at, &["train-export", "--steps", "1", "--data", data]);
     refused(&train("empty"), 2, &["empty", "images_background"]);
     refused(&train("absent"), 2, &["absent"]);
-    refused(&train("broken"), 1, &["images_background.zip", "download it again"]);
+    refused(
+        &train("broken"),
+        1,
+        &["images_background.zip", "download it again"],
+    );
     let left = fs::read_dir(at.join("runs")).map_or(0, |runs| {
-        runs.filter(|run| run.as_ref().is_ok_and(|run| run.path().join("model.onelook").exists()))
-            .count()
+        runs.filter(|run| {
+            run.as_ref()
+                .is_ok_and(|run| run.path().join("model.onelook").exists())
+        })
+        .count()
     });
     assert_eq!(left, 0, "no model under its final name");
 }
@@ -77,15 +92,45 @@ fn model_errors_name_the_file() {
     let evaluate = |run: &str| onelook(at, &["evaluate", run, "--dataset", "synthetic"]);
     refused(&evaluate("absent"), 1, &["absent/model.onelook"]);
 
-    let train = ["train-export", "--dataset", "synthetic", "--steps", "3", "--name", "tiny"];
+    let train = [
+        "train-export",
+        "--dataset",
+        "synthetic",
+        "--steps",
+        "3",
+        "--name",
+        "tiny",
+    ];
     let output = onelook(at, &train);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let files = ["model.onelook", "model.onnx", "model-int8.onnx", "encoder-int8.onnx"];
-    let more = ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "report.json", "report.md"];
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let files = [
+        "model.onelook",
+        "model.onnx",
+        "model-int8.onnx",
+        "encoder-int8.onnx",
+    ];
+    let more = [
+        "config.toml",
+        "metrics.jsonl",
+        "checkpoint.safetensors",
+        "report.json",
+        "report.md",
+    ];
     for file in files.iter().chain(&more) {
-        assert!(at.join("runs/tiny").join(file).exists(), "{file} is missing");
+        assert!(
+            at.join("runs/tiny").join(file).exists(),
+            "{file} is missing"
+        );
     }
-    refused(&onelook(at, &train), 2, &["runs/tiny", "--resume", "--name"]);
+    refused(
+        &onelook(at, &train),
+        2,
+        &["runs/tiny", "--resume", "--name"],
+    );
     let report = fs::read(at.join("runs/tiny/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["parity"]["pairs"], 8000);
@@ -98,11 +143,28 @@ fn model_errors_name_the_file() {
         fs::write(&model, bytes).unwrap();
         refused(&evaluate("runs/tiny"), 1, words);
     };
-    damaged(&|bytes| bytes.truncate(5000), &["model.onelook", "truncated"]);
-    damaged(&|bytes| bytes[9000] ^= 4, &["model.onelook", "damaged", "CRC"]);
-    damaged(&|bytes| bytes[4] = 9, &["model.onelook", "version 9", "export"]);
+    damaged(
+        &|bytes| bytes.truncate(5000),
+        &["model.onelook", "truncated"],
+    );
+    damaged(
+        &|bytes| bytes[9000] ^= 4,
+        &["model.onelook", "damaged", "CRC"],
+    );
+    damaged(
+        &|bytes| bytes[4] = 9,
+        &["model.onelook", "version 9", "export"],
+    );
     // Whole, but another model than the ONNX files beside it belong to.
     let output = onelook(at, &["export", "runs/tiny", "--dataset", "synthetic"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(fs::read(&model).unwrap(), good, "the same checkpoint gives the same file");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        fs::read(&model).unwrap(),
+        good,
+        "the same checkpoint gives the same file"
+    );
 }

@@ -81,7 +81,10 @@ fn device_agrees_with_the_desktop() {
             format!(" {logit}")
         });
         let class = decisions[index];
-        let expected = format!("trial {index} answer {class} logits{}", logits.collect::<String>());
+        let expected = format!(
+            "trial {index} answer {class} logits{}",
+            logits.collect::<String>()
+        );
         assert_eq!(*line, expected);
     }
 }
@@ -93,13 +96,24 @@ fn trials_file(set: &TrialSet, view: &shared::model::ModelView<'_>) -> Vec<u8> {
     let supports: Vec<Vec<u16>> = set
         .trials
         .iter()
-        .map(|trial| trial.support.iter().flatten().copied().map(narrow).collect())
+        .map(|trial| {
+            trial
+                .support
+                .iter()
+                .flatten()
+                .copied()
+                .map(narrow)
+                .collect()
+        })
         .collect();
     let trials: Vec<TrialRepr<'_>> = set
         .trials
         .iter()
         .zip(&supports)
-        .map(|(trial, supports)| TrialRepr { query: narrow(trial.query), supports })
+        .map(|(trial, supports)| TrialRepr {
+            query: narrow(trial.query),
+            supports,
+        })
         .collect();
     let repr = EpisodeRepr {
         image: view.input(),

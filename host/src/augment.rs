@@ -75,7 +75,9 @@ impl AugmentConfig {
             ("augment.warp", self.warp, 0.2, "0 to 0.2"),
             ("augment.pen", self.pen, 1.0, "0 to 1"),
         ];
-        let bad = limits.into_iter().find(|(_, value, limit, _)| !(0.0..=*limit).contains(value));
+        let bad = limits
+            .into_iter()
+            .find(|(_, value, limit, _)| !(0.0..=*limit).contains(value));
         bad.map(|(field, _, _, rule)| (field, rule))
     }
 }
@@ -91,7 +93,10 @@ pub struct Pose {
 
 impl Pose {
     /// The sheet as it was drawn.
-    pub const UPRIGHT: Self = Self { quarter_turns: 0, mirrored: false };
+    pub const UPRIGHT: Self = Self {
+        quarter_turns: 0,
+        mirrored: false,
+    };
 
     /// Any pose, or [`Self::UPRIGHT`] where the configuration wants none.
     #[must_use]
@@ -99,7 +104,10 @@ impl Pose {
         if !config.poses {
             return Self::UPRIGHT;
         }
-        Self { quarter_turns: rng.random_range(0..4), mirrored: rng.random() }
+        Self {
+            quarter_turns: rng.random_range(0..4),
+            mirrored: rng.random(),
+        }
     }
 
     const fn matrix(self) -> [[f32; 2]; 2] {
@@ -109,7 +117,11 @@ impl Pose {
             2 => [[-1.0, 0.0], [0.0, -1.0]],
             _ => [[0.0, 1.0], [-1.0, 0.0]],
         };
-        if self.mirrored { [[-a, -b], [c, d]] } else { [[a, b], [c, d]] }
+        if self.mirrored {
+            [[-a, -b], [c, d]]
+        } else {
+            [[a, b], [c, d]]
+        }
     }
 }
 
@@ -130,7 +142,11 @@ impl Augmenter {
     /// For networks whose input is `side`×`side`.
     #[must_use]
     pub const fn new(config: AugmentConfig, side: usize) -> Self {
-        Self { config, side, penned: Vec::new() }
+        Self {
+            config,
+            side,
+            penned: Vec::new(),
+        }
     }
 
     /// Appends the distorted drawing, `[side][side]`, to `out`.
@@ -144,7 +160,10 @@ impl Augmenter {
         // Every draw is made whatever the probabilities say, so that images stay comparable
         // between configurations.
         let matrix = product(pose.matrix(), self.affine(rng));
-        let shift = [self.signed(self.config.shift, rng), self.signed(self.config.shift, rng)];
+        let shift = [
+            self.signed(self.config.shift, rng),
+            self.signed(self.config.shift, rng),
+        ];
         let warp = self.warp(rng);
         let amount = rng.random::<f32>().mul_add(2.0, -1.0);
         let use_pen = rng.random::<f32>() < self.config.pen;
@@ -159,7 +178,8 @@ impl Augmenter {
         let sub_step = step / SAMPLES as f32;
         for y in 0..self.side {
             for x in 0..self.side {
-                let [wy, wx] = displacement(&warp, (y as f32 + 0.5) * step, (x as f32 + 0.5) * step);
+                let [wy, wx] =
+                    displacement(&warp, (y as f32 + 0.5) * step, (x as f32 + 0.5) * step);
                 let mut sum = 0.0;
                 for sample in 0..SAMPLES * SAMPLES {
                     let (i, j) = (sample / SAMPLES, sample % SAMPLES);
@@ -177,14 +197,24 @@ impl Augmenter {
     /// An amount between `-limit` and `limit`, or 0 where this part is left out.
     fn signed(&self, limit: f32, rng: &mut ChaCha8Rng) -> f32 {
         let amount = rng.random::<f32>().mul_add(2.0, -1.0) * limit;
-        if rng.random::<f32>() < self.config.probability { amount } else { 0.0 }
+        if rng.random::<f32>() < self.config.probability {
+            amount
+        } else {
+            0.0
+        }
     }
 
     /// Output to input: rotation, shear, scale.
     fn affine(&self, rng: &mut ChaCha8Rng) -> [[f32; 2]; 2] {
         let angle = self.signed(self.config.rotation, rng).to_radians();
-        let shear = [self.signed(self.config.shear, rng), self.signed(self.config.shear, rng)];
-        let scale = [1.0 + self.signed(self.config.scale, rng), 1.0 + self.signed(self.config.scale, rng)];
+        let shear = [
+            self.signed(self.config.shear, rng),
+            self.signed(self.config.shear, rng),
+        ];
+        let scale = [
+            1.0 + self.signed(self.config.scale, rng),
+            1.0 + self.signed(self.config.scale, rng),
+        ];
         let rotate = [[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]];
         let rest = [[1.0 / scale[0], shear[0]], [shear[1], 1.0 / scale[1]]];
         product(rotate, rest)
@@ -208,7 +238,10 @@ fn displacement(warp: &[[[f32; 2]; NODES]; NODES], y: f32, x: f32) -> [f32; 2] {
     let cell = |t: f32| {
         let scaled = (t * (NODES - 1) as f32).clamp(0.0, (NODES - 1) as f32 - 1e-3);
         let fraction = scaled.fract();
-        (scaled as usize, fraction * fraction * (3.0 - 2.0 * fraction))
+        (
+            scaled as usize,
+            fraction * fraction * (3.0 - 2.0 * fraction),
+        )
     };
     let ((i, fy), (j, fx)) = (cell(y), cell(x));
     std::array::from_fn(|axis| {
@@ -231,7 +264,11 @@ fn bilinear(ink: &[u8], h: usize, w: usize, v: f32, u: f32) -> f32 {
     }
     let at = |y: isize, x: isize| {
         let inside = (0..h as isize).contains(&y) && (0..w as isize).contains(&x);
-        if inside { f32::from(ink[y as usize * w + x as usize]) } else { 0.0 }
+        if inside {
+            f32::from(ink[y as usize * w + x as usize])
+        } else {
+            0.0
+        }
     };
     (at(y0, x0) * (1.0 - fx) + at(y0, x0 + 1) * fx) * (1.0 - fy)
         + (at(y0 + 1, x0) * (1.0 - fx) + at(y0 + 1, x0 + 1) * fx) * fy
@@ -292,7 +329,10 @@ mod tests {
         let (mut seen, mut inks) = (BTreeSet::new(), BTreeSet::new());
         for quarter_turns in 0..4 {
             for mirrored in [false, true] {
-                let pose = Pose { quarter_turns, mirrored };
+                let pose = Pose {
+                    quarter_turns,
+                    mirrored,
+                };
                 let out = apply(AugmentConfig::none(), &corner(), pose, 4);
                 let mut sorted = out.clone();
                 sorted.sort_unstable();
@@ -309,12 +349,19 @@ mod tests {
         let plain = apply(AugmentConfig::none(), &drawing, Pose::UPRIGHT, 8);
         let first = apply(AugmentConfig::default(), &drawing, Pose::UPRIGHT, 8);
         assert_ne!(first, plain);
-        assert_eq!(first, apply(AugmentConfig::default(), &drawing, Pose::UPRIGHT, 8));
+        assert_eq!(
+            first,
+            apply(AugmentConfig::default(), &drawing, Pose::UPRIGHT, 8)
+        );
     }
 
     #[test]
     fn pen_thickens_and_thins() {
-        let mut drawing = Drawing { h: 7, w: 7, ink: vec![0; 49] };
+        let mut drawing = Drawing {
+            h: 7,
+            w: 7,
+            ink: vec![0; 49],
+        };
         for y in 2..5 {
             for x in 2..5 {
                 drawing.ink[y * 7 + x] = 255;
@@ -331,7 +378,10 @@ mod tests {
 
     #[test]
     fn names_the_field_out_of_range() {
-        let config = AugmentConfig { warp: 3.0, ..AugmentConfig::default() };
+        let config = AugmentConfig {
+            warp: 3.0,
+            ..AugmentConfig::default()
+        };
         assert_eq!(config.out_of_range(), Some(("augment.warp", "0 to 0.2")));
         assert_eq!(AugmentConfig::default().out_of_range(), None);
     }

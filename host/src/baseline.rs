@@ -14,19 +14,28 @@ pub fn nearest_pixels(set: &TrialSet) -> Accuracy {
     let decide = |trial: &Trial| {
         let query = &set.images[trial.query];
         let distance = |shots: &Vec<usize>| {
-            let distances = shots.iter().map(|&shot| squared_distance(query, &set.images[shot]));
+            let distances = shots
+                .iter()
+                .map(|&shot| squared_distance(query, &set.images[shot]));
             distances.min().unwrap_or(u64::MAX)
         };
         let distances: Vec<u64> = trial.support.iter().map(distance).collect();
         let right = distances.get(trial.answer).copied().unwrap_or(u64::MAX);
-        distances.iter().enumerate().all(|(class, &d)| class == trial.answer || d > right)
+        distances
+            .iter()
+            .enumerate()
+            .all(|(class, &d)| class == trial.answer || d > right)
     };
     let correct = set.trials.par_iter().filter(|trial| decide(trial)).count();
     Accuracy::of(correct, set.trials.len())
 }
 
 fn squared_distance(a: &Drawing, b: &Drawing) -> u64 {
-    a.ink.iter().zip(&b.ink).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum()
+    a.ink
+        .iter()
+        .zip(&b.ink)
+        .map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2))
+        .sum()
 }
 
 #[cfg(test)]
@@ -35,11 +44,21 @@ mod tests {
     use std::sync::Arc;
 
     fn set(query: [u8; 2]) -> TrialSet {
-        let drawing = |ink: [u8; 2]| Arc::new(Drawing { h: 1, w: 2, ink: ink.to_vec() });
+        let drawing = |ink: [u8; 2]| {
+            Arc::new(Drawing {
+                h: 1,
+                w: 2,
+                ink: ink.to_vec(),
+            })
+        };
         TrialSet {
             protocol: String::new(),
             images: vec![drawing([0, 255]), drawing([255, 0]), drawing(query)],
-            trials: vec![Trial { support: vec![vec![0], vec![1]], query: 2, answer: 1 }],
+            trials: vec![Trial {
+                support: vec![vec![0], vec![1]],
+                query: 2,
+                answer: 1,
+            }],
         }
     }
 

@@ -22,12 +22,22 @@ const CONFIG_KEY: &str = "config";
 /// # Errors
 /// [`CheckpointError`] naming the file.
 pub fn write(path: &Path, net: &FloatNet, config: &Config) -> Result<(), CheckpointError> {
-    let refuse = |message: String| CheckpointError::Invalid { path: path.into(), message };
+    let refuse = |message: String| CheckpointError::Invalid {
+        path: path.into(),
+        message,
+    };
     let tensors = tensors(net);
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
         .map(|(name, shape, values)| {
-            (name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            (
+                name,
+                shape,
+                values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+            )
         })
         .collect();
     let views = bytes
@@ -36,8 +46,8 @@ pub fn write(path: &Path, net: &FloatNet, config: &Config) -> Result<(), Checkpo
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| refuse(error.to_string()))?;
     let metadata = HashMap::from([(CONFIG_KEY.to_owned(), config.to_toml())]);
-    let file = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| refuse(error.to_string()))?;
+    let file =
+        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
     Ok(write_whole(path, &file)?)
 }
 
@@ -47,25 +57,41 @@ pub fn write(path: &Path, net: &FloatNet, config: &Config) -> Result<(), Checkpo
 /// [`CheckpointError`] when the file is missing, damaged, or its tensors do not fit its own
 /// configuration.
 pub fn read(path: &Path) -> Result<(FloatNet, Config), CheckpointError> {
-    let refuse = |message: String| CheckpointError::Invalid { path: path.into(), message };
-    let bytes = std::fs::read(path)
-        .map_err(|source| CheckpointError::Read { path: path.into(), source })?;
+    let refuse = |message: String| CheckpointError::Invalid {
+        path: path.into(),
+        message,
+    };
+    let bytes = std::fs::read(path).map_err(|source| CheckpointError::Read {
+        path: path.into(),
+        source,
+    })?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let toml = metadata.get(CONFIG_KEY).ok_or_else(|| refuse("it holds no configuration".into()))?;
+    let toml = metadata
+        .get(CONFIG_KEY)
+        .ok_or_else(|| refuse("it holds no configuration".into()))?;
     let config = Config::parse(toml).map_err(|error| refuse(error.to_string()))?;
-    let spec = config.network().map_err(|error| refuse(error.to_string()))?;
+    let spec = config
+        .network()
+        .map_err(|error| refuse(error.to_string()))?;
     let shapes = spec.shapes().map_err(|error| refuse(error.to_string()))?;
 
     let tensor = |name: &str, shape: &[usize]| {
-        let view = file.tensor(name).map_err(|error| refuse(error.to_string()))?;
+        let view = file
+            .tensor(name)
+            .map_err(|error| refuse(error.to_string()))?;
         if view.shape() != shape || view.dtype() != Dtype::F32 {
             let got = view.shape();
-            return Err(refuse(format!("{name} is {got:?}, the network needs {shape:?}")));
+            return Err(refuse(format!(
+                "{name} is {got:?}, the network needs {shape:?}"
+            )));
         }
         let (values, _) = view.data().as_chunks::<4>();
-        Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect::<Vec<f32>>())
+        Ok(values
+            .iter()
+            .map(|value| f32::from_le_bytes(*value))
+            .collect::<Vec<f32>>())
     };
     let mut convs = Vec::new();
     for (layer, input) in spec.layers.iter().zip(&shapes) {
@@ -102,8 +128,16 @@ fn tensors(net: &FloatNet) -> Vec<(String, Vec<usize>, &[f32])> {
         all.push((format!("conv{index}.bias"), vec![c_out], &conv.bias));
     }
     let head = &net.head;
-    all.push(("head.weight".to_owned(), vec![head.weight_hwc.len()], &head.weight_hwc));
-    all.push(("head.bias".to_owned(), vec![1], std::slice::from_ref(&head.bias)));
+    all.push((
+        "head.weight".to_owned(),
+        vec![head.weight_hwc.len()],
+        &head.weight_hwc,
+    ));
+    all.push((
+        "head.bias".to_owned(),
+        vec![1],
+        std::slice::from_ref(&head.bias),
+    ));
     all
 }
 
@@ -139,9 +173,22 @@ mod tests {
         let text = "[network]\ninput_side = 4\nlayers = [{ op = \"conv\", c_out = 2, kernel = 3, stride = 2, pad = 1 }]";
         let config = Config::parse(text).unwrap();
         let numbers = |n: usize| (0..n).map(|v| v as f32 / 7.0).collect::<Vec<f32>>();
-        let conv = FloatConv { weight_oihw: numbers(18), bias: numbers(2) };
-        let head = FloatHead { weight_hwc: numbers(8), bias: 0.25 };
-        (FloatNet { spec: config.network().unwrap(), convs: vec![conv], head }, config)
+        let conv = FloatConv {
+            weight_oihw: numbers(18),
+            bias: numbers(2),
+        };
+        let head = FloatHead {
+            weight_hwc: numbers(8),
+            bias: 0.25,
+        };
+        (
+            FloatNet {
+                spec: config.network().unwrap(),
+                convs: vec![conv],
+                head,
+            },
+            config,
+        )
     }
 
     #[test]
@@ -162,6 +209,9 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains(CHECKPOINT) && error.contains("not a whole checkpoint"), "{error}");
+        assert!(
+            error.contains(CHECKPOINT) && error.contains("not a whole checkpoint"),
+            "{error}"
+        );
     }
 }

@@ -139,8 +139,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
         Self::parse(&text).map_err(|error| error.in_file(path))
     }
 
@@ -196,26 +198,57 @@ impl Config {
         self.network()?.shapes().map_err(ConfigError::Network)?;
         let train = &self.train;
         let range = |field, ok: bool, rule| {
-            if ok { Ok(()) } else { Err(ConfigError::Range { field, rule }) }
+            if ok {
+                Ok(())
+            } else {
+                Err(ConfigError::Range { field, rule })
+            }
         };
-        range("train.episodes", (1..=64).contains(&train.episodes), "1 to 64")?;
+        range(
+            "train.episodes",
+            (1..=64).contains(&train.episodes),
+            "1 to 64",
+        )?;
         range("train.n_way", (2..=64).contains(&train.n_way), "2 to 64")?;
-        range("train.minutes", train.minutes > 0.0 && train.minutes < 1e5, "more than 0")?;
+        range(
+            "train.minutes",
+            train.minutes > 0.0 && train.minutes < 1e5,
+            "more than 0",
+        )?;
         let rate = train.learning_rate;
-        range("train.learning_rate", rate > 0.0 && rate <= 1.0, "more than 0, at most 1")?;
-        range("train.weight_decay", (0.0..=1.0).contains(&train.weight_decay), "0 to 1")?;
-        range("train.pair_loss", (0.0..=100.0).contains(&train.pair_loss), "0 to 100")?;
+        range(
+            "train.learning_rate",
+            rate > 0.0 && rate <= 1.0,
+            "more than 0, at most 1",
+        )?;
+        range(
+            "train.weight_decay",
+            (0.0..=1.0).contains(&train.weight_decay),
+            "0 to 1",
+        )?;
+        range(
+            "train.pair_loss",
+            (0.0..=100.0).contains(&train.pair_loss),
+            "0 to 100",
+        )?;
         range("train.validations", train.validations >= 1, "at least 1")?;
-        range("train.validation_trials", train.validation_trials >= 1, "at least 1")?;
-        self.augment
-            .out_of_range()
-            .map_or(Ok(()), |(field, rule)| Err(ConfigError::Range { field, rule }))
+        range(
+            "train.validation_trials",
+            train.validation_trials >= 1,
+            "at least 1",
+        )?;
+        self.augment.out_of_range().map_or(Ok(()), |(field, rule)| {
+            Err(ConfigError::Range { field, rule })
+        })
     }
 }
 
 fn unknown_preset(name: &str) -> ConfigError {
     let known = PRESETS.map(|(name, _)| name);
-    ConfigError::Preset { name: name.to_owned(), nearest: nearest(name, &known) }
+    ConfigError::Preset {
+        name: name.to_owned(),
+        nearest: nearest(name, &known),
+    }
 }
 
 /// serde's message, with the nearest known field where it lists the fields it expected.
@@ -227,13 +260,16 @@ fn toml_error(error: &toml::de::Error) -> ConfigError {
         let known: Vec<&str> = quoted.collect();
         nearest(unknown, &known)
     });
-    ConfigError::Toml { message: error.to_string().trim_end().to_owned(), nearest: hint }
+    ConfigError::Toml {
+        message: error.to_string().trim_end().to_owned(),
+        nearest: hint,
+    }
 }
 
 fn nearest(word: &str, known: &[&str]) -> String {
-    let closest = known.iter().max_by(|a, b| {
-        strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b))
-    });
+    let closest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)));
     closest.map_or_else(String::new, |name| (*name).to_owned())
 }
 
@@ -287,7 +323,10 @@ pub enum ConfigError {
 
 impl ConfigError {
     fn in_file(self, path: &Path) -> Self {
-        Self::File { path: path.into(), source: Box::new(self) }
+        Self::File {
+            path: path.into(),
+            source: Box::new(self),
+        }
     }
 }
 
@@ -308,10 +347,18 @@ mod tests {
 
     #[test]
     fn names_the_nearest_field() {
-        let error = Config::parse("[train]\nlearning_rat = 0.1").unwrap_err().to_string();
-        assert!(error.contains("nearest valid field is `learning_rate`"), "{error}");
+        let error = Config::parse("[train]\nlearning_rat = 0.1")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("nearest valid field is `learning_rate`"),
+            "{error}"
+        );
         let error = Config::parse("preset = \"mikro\"").unwrap_err().to_string();
-        assert_eq!(error, "preset `mikro` does not exist; the nearest one is `micro`");
+        assert_eq!(
+            error,
+            "preset `mikro` does not exist; the nearest one is `micro`"
+        );
     }
 
     #[test]
@@ -322,7 +369,8 @@ mod tests {
 
     #[test]
     fn another_network_is_custom() {
-        let text = "[network]\ninput_side = 8\nlayers = [{ op = \"max_pool\", kernel = 2, stride = 2 }]";
+        let text =
+            "[network]\ninput_side = 8\nlayers = [{ op = \"max_pool\", kernel = 2, stride = 2 }]";
         assert_eq!(Config::parse(text).unwrap().preset, "custom");
     }
 }

@@ -93,7 +93,11 @@ impl Dataset {
             for character in &alphabet.characters {
                 hasher.update(character.name.as_bytes());
                 for drawing in &character.drawings {
-                    hasher.update([drawing.h as u64, drawing.w as u64].map(u64::to_le_bytes).concat());
+                    hasher.update(
+                        [drawing.h as u64, drawing.w as u64]
+                            .map(u64::to_le_bytes)
+                            .concat(),
+                    );
                     hasher.update(&drawing.ink);
                 }
             }
@@ -157,7 +161,10 @@ impl Background {
     /// or nothing is left to train on.
     pub fn new(dataset: Dataset, held_out: &[&str]) -> Result<Self, DatasetError> {
         let names: Vec<&str> = dataset.alphabets.iter().map(|a| a.name.as_str()).collect();
-        if let Some(name) = names.iter().find(|name| EVALUATION_ALPHABETS.contains(name)) {
+        if let Some(name) = names
+            .iter()
+            .find(|name| EVALUATION_ALPHABETS.contains(name))
+        {
             return Err(DatasetError::EvaluationAlphabet((*name).to_owned()));
         }
         if let Some(name) = held_out.iter().find(|name| !names.contains(name)) {
@@ -171,8 +178,12 @@ impl Background {
             return Err(DatasetError::NothingToTrain);
         }
         Ok(Self {
-            training: Dataset { alphabets: training },
-            validation: Dataset { alphabets: validation },
+            training: Dataset {
+                alphabets: training,
+            },
+            validation: Dataset {
+                alphabets: validation,
+            },
         })
     }
 
@@ -196,7 +207,9 @@ pub enum DatasetError {
     #[error("{0} is an evaluation alphabet: it must not be trained on; use images_background")]
     EvaluationAlphabet(String),
     /// A held-out alphabet is not there.
-    #[error("the alphabet {0}, which selects the checkpoint, is missing: the data set is incomplete")]
+    #[error(
+        "the alphabet {0}, which selects the checkpoint, is missing: the data set is incomplete"
+    )]
     Missing(String),
     /// All alphabets are held out.
     #[error("no alphabet is left to train on")]
@@ -208,13 +221,22 @@ mod tests {
     use super::*;
 
     fn dataset(names: &[&str]) -> Dataset {
-        let drawing = Arc::new(Drawing { h: 1, w: 1, ink: vec![255] });
-        let character = |name: &str| Character { name: name.to_owned(), drawings: vec![drawing.clone(); 4] };
+        let drawing = Arc::new(Drawing {
+            h: 1,
+            w: 1,
+            ink: vec![255],
+        });
+        let character = |name: &str| Character {
+            name: name.to_owned(),
+            drawings: vec![drawing.clone(); 4],
+        };
         let alphabet = |name: &&str| Alphabet {
             name: (*name).to_owned(),
             characters: vec![character("a"), character("b")],
         };
-        Dataset { alphabets: names.iter().map(alphabet).collect() }
+        Dataset {
+            alphabets: names.iter().map(alphabet).collect(),
+        }
     }
 
     #[test]
@@ -234,7 +256,10 @@ mod tests {
     #[test]
     fn refuses_evaluation_alphabets() {
         let error = Background::new(dataset(&["A", "Tengwar"]), &[]).unwrap_err();
-        assert_eq!(error, DatasetError::EvaluationAlphabet("Tengwar".to_owned()));
+        assert_eq!(
+            error,
+            DatasetError::EvaluationAlphabet("Tengwar".to_owned())
+        );
         let error = Background::new(dataset(&["A"]), &["B"]).unwrap_err();
         assert_eq!(error, DatasetError::Missing("B".to_owned()));
         let error = Background::new(dataset(&["A"]), &["A"]).unwrap_err();

@@ -92,7 +92,10 @@ pub fn evaluate_all<E: Embedder>(
     }
     let embeddings = embed(&images, engine)?;
     let evaluate = |set: &&TrialSet| {
-        let of_set = set.images.iter().map(|drawing| &embeddings[index[&Arc::as_ptr(drawing)]]);
+        let of_set = set
+            .images
+            .iter()
+            .map(|drawing| &embeddings[index[&Arc::as_ptr(drawing)]]);
         decide_all(set, engine, &of_set.collect::<Vec<_>>())
     };
     sets.iter().map(evaluate).collect()
@@ -116,7 +119,9 @@ fn decide_all<E: Embedder>(
     let logits = set.trials.par_iter().map(|trial| {
         let query = embeddings[trial.query];
         let shots = trial.support.iter().map(|shots| {
-            let logits = shots.iter().map(|&shot| engine.logit(query, embeddings[shot]));
+            let logits = shots
+                .iter()
+                .map(|&shot| engine.logit(query, embeddings[shot]));
             logits.collect::<Result<Vec<_>, _>>()
         });
         shots.collect::<Result<Vec<_>, _>>()

@@ -38,9 +38,22 @@ pub struct Synthetic {
 pub fn load(seed: u64) -> Synthetic {
     let background = synthetic(seed, "background", 14, 24);
     let evaluation = synthetic(seed, "evaluation", 10, 20);
-    let held_out = background.alphabets.iter().rev().take(3).map(|a| a.name.clone()).collect();
-    let runs = (0..20).map(|index| run(&evaluation.alphabets[index / 2], index % 2)).collect();
-    Synthetic { background, held_out, evaluation, runs }
+    let held_out = background
+        .alphabets
+        .iter()
+        .rev()
+        .take(3)
+        .map(|a| a.name.clone())
+        .collect();
+    let runs = (0..20)
+        .map(|index| run(&evaluation.alphabets[index / 2], index % 2))
+        .collect();
+    Synthetic {
+        background,
+        held_out,
+        evaluation,
+        runs,
+    }
 }
 
 /// `n_alphabets` alphabets of `n_characters` characters.
@@ -52,17 +65,34 @@ pub fn synthetic(seed: u64, half: &str, n_alphabets: usize, n_characters: usize)
             name: format!("character{:02}", character + 1),
             drawings: drawings(seed, &name, character),
         });
-        Alphabet { characters: characters.collect(), name }
+        Alphabet {
+            characters: characters.collect(),
+            name,
+        }
     };
-    Dataset { alphabets: (0..n_alphabets).map(alphabet).collect() }
+    Dataset {
+        alphabets: (0..n_alphabets).map(alphabet).collect(),
+    }
 }
 
 /// All characters by one drawer against all by another.
 fn run(alphabet: &Alphabet, index: usize) -> Run {
-    let by = |drawer: usize| alphabet.characters.iter().map(move |c| c.drawings[drawer].clone());
-    let (support, queries) = (by(2 * index).collect(), by(2 * index + 1).collect::<Vec<_>>());
+    let by = |drawer: usize| {
+        alphabet
+            .characters
+            .iter()
+            .map(move |c| c.drawings[drawer].clone())
+    };
+    let (support, queries) = (
+        by(2 * index).collect(),
+        by(2 * index + 1).collect::<Vec<_>>(),
+    );
     let answers = (0..queries.len()).collect();
-    Run { support, queries, answers }
+    Run {
+        support,
+        queries,
+        answers,
+    }
 }
 
 /// Four control points of a cubic curve in the unit square.
@@ -71,7 +101,9 @@ type Curve = [[f32; 2]; 4];
 fn drawings(seed: u64, alphabet: &str, character: usize) -> Vec<Arc<Drawing>> {
     let mut rng = generator(seed, &format!("{alphabet}/{character}"));
     let curves: Vec<Curve> = (0..rng.random_range(2..=4))
-        .map(|_| std::array::from_fn(|_| [rng.random_range(0.15..0.85), rng.random_range(0.15..0.85)]))
+        .map(|_| {
+            std::array::from_fn(|_| [rng.random_range(0.15..0.85), rng.random_range(0.15..0.85)])
+        })
         .collect();
     let drawing = |drawer: usize| {
         let mut rng = generator(seed, &format!("{alphabet}/{character}/{drawer}"));
@@ -89,25 +121,48 @@ fn generator(seed: u64, name: &str) -> ChaCha8Rng {
 fn draw(curves: &[Curve], rng: &mut ChaCha8Rng) -> Drawing {
     let slant: f32 = rng.random_range(-0.15..0.15);
     let scale: f32 = rng.random_range(0.85..1.1);
-    let shift = [rng.random_range(-0.05..0.05), rng.random_range(-0.05..0.05_f32)];
+    let shift = [
+        rng.random_range(-0.05..0.05),
+        rng.random_range(-0.05..0.05_f32),
+    ];
     let radius: f32 = rng.random_range(1.0..2.0);
     let mut ink = vec![0; SIDE * SIDE];
     for curve in curves {
         let bent = curve.map(|[y, x]| {
-            let (y, x) = (y - 0.5 + rng.random_range(-0.04..0.04), x - 0.5 + rng.random_range(-0.04..0.04));
-            [0.5 + shift[0] + scale * y, 0.5 + shift[1] + scale * (x + slant * y)]
+            let (y, x) = (
+                y - 0.5 + rng.random_range(-0.04..0.04),
+                x - 0.5 + rng.random_range(-0.04..0.04),
+            );
+            [
+                0.5 + shift[0] + scale * y,
+                0.5 + shift[1] + scale * (x + slant * y),
+            ]
         });
         for point in 0..=POINTS {
-            stamp(&mut ink, bezier(&bent, point as f32 / POINTS as f32), radius);
+            stamp(
+                &mut ink,
+                bezier(&bent, point as f32 / POINTS as f32),
+                radius,
+            );
         }
     }
-    Drawing { h: SIDE, w: SIDE, ink }
+    Drawing {
+        h: SIDE,
+        w: SIDE,
+        ink,
+    }
 }
 
 fn bezier(curve: &Curve, t: f32) -> [f32; 2] {
     let s = 1.0 - t;
     let weights = [s * s * s, 3.0 * s * s * t, 3.0 * s * t * t, t * t * t];
-    std::array::from_fn(|axis| curve.iter().zip(weights).map(|(point, w)| point[axis] * w).sum())
+    std::array::from_fn(|axis| {
+        curve
+            .iter()
+            .zip(weights)
+            .map(|(point, w)| point[axis] * w)
+            .sum()
+    })
 }
 
 /// A dot of the pen.
@@ -135,7 +190,10 @@ mod tests {
     fn the_seed_decides() {
         let data = synthetic(1, "background", 2, 3);
         assert_eq!(data, synthetic(1, "background", 2, 3));
-        assert_ne!(data.fingerprint(), synthetic(2, "background", 2, 3).fingerprint());
+        assert_ne!(
+            data.fingerprint(),
+            synthetic(2, "background", 2, 3).fingerprint()
+        );
         assert_eq!((data.n_characters(), data.n_drawings()), (6, 120));
     }
 

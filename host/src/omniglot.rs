@@ -61,7 +61,9 @@ pub fn load_runs(source: &Source) -> Result<Vec<Run>, DataError> {
     let mut by_run: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for entry in archive::entries(&at)? {
         let mut parts = entry.path.rsplitn(3, '/').map(str::to_owned);
-        let (Some(name), Some(folder)) = (parts.next(), parts.next()) else { continue };
+        let (Some(name), Some(folder)) = (parts.next(), parts.next()) else {
+            continue;
+        };
         // `run01/class_labels.txt`, `run01/test/item01.png`, `run01/training/class01.png`.
         let (run, path) = match parts.next() {
             Some(head) if folder == "test" || folder == "training" => {
@@ -75,35 +77,68 @@ pub fn load_runs(source: &Source) -> Result<Vec<Run>, DataError> {
         }
     }
     if by_run.is_empty() {
-        return Err(DataError::NoImages { path: at, expected: "runNN/training/classNN.png" });
+        return Err(DataError::NoImages {
+            path: at,
+            expected: "runNN/training/classNN.png",
+        });
     }
-    by_run.into_iter().map(|(name, files)| read_run(&at, &name, &files)).collect()
+    by_run
+        .into_iter()
+        .map(|(name, files)| read_run(&at, &name, &files))
+        .collect()
 }
 
 fn read_run(at: &Path, run: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Run, DataError> {
     let image = |path: &str| {
         let at = at.join(run).join(path);
-        let bytes = files.get(path).ok_or_else(|| DataError::Missing { path: at.clone() })?;
-        decode(bytes).map(Arc::new).map_err(|message| DataError::Image { path: at, message })
+        let bytes = files
+            .get(path)
+            .ok_or_else(|| DataError::Missing { path: at.clone() })?;
+        decode(bytes)
+            .map(Arc::new)
+            .map_err(|message| DataError::Image { path: at, message })
     };
     let labels_at = at.join(run).join("class_labels.txt");
     let labels = files
         .get("class_labels.txt")
-        .ok_or_else(|| DataError::Missing { path: labels_at.clone() })?;
-    let supports: Vec<&String> = files.keys().filter(|p| p.starts_with("training/")).collect();
-    let support = supports.iter().map(|path| image(path)).collect::<Result<_, _>>()?;
+        .ok_or_else(|| DataError::Missing {
+            path: labels_at.clone(),
+        })?;
+    let supports: Vec<&String> = files
+        .keys()
+        .filter(|p| p.starts_with("training/"))
+        .collect();
+    let support = supports
+        .iter()
+        .map(|path| image(path))
+        .collect::<Result<_, _>>()?;
     let (mut queries, mut answers) = (Vec::new(), Vec::new());
-    for line in String::from_utf8_lossy(labels).lines().filter(|line| !line.trim().is_empty()) {
-        let malformed = || DataError::Labels { path: labels_at.clone(), line: line.to_owned() };
-        let mut paths = line.split_whitespace().map(|p| p.trim_start_matches(run).trim_start_matches('/'));
+    for line in String::from_utf8_lossy(labels)
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+    {
+        let malformed = || DataError::Labels {
+            path: labels_at.clone(),
+            line: line.to_owned(),
+        };
+        let mut paths = line
+            .split_whitespace()
+            .map(|p| p.trim_start_matches(run).trim_start_matches('/'));
         let (Some(query), Some(class)) = (paths.next(), paths.next()) else {
             return Err(malformed());
         };
-        let answer = supports.iter().position(|path| path.as_str() == class).ok_or_else(malformed)?;
+        let answer = supports
+            .iter()
+            .position(|path| path.as_str() == class)
+            .ok_or_else(malformed)?;
         queries.push(image(query)?);
         answers.push(answer);
     }
-    Ok(Run { support, queries, answers })
+    Ok(Run {
+        support,
+        queries,
+        answers,
+    })
 }
 
 /// Reads `<stem>/<Alphabet>/characterNN/XXXX_DD.png`.
@@ -118,19 +153,30 @@ fn load_half(source: &Source, stem: &'static str) -> Result<Dataset, DataError> 
         BTreeMap::new();
     for ([alphabet, character, file], drawing) in decoded {
         let characters = alphabets.entry(alphabet).or_default();
-        characters.entry(character).or_default().insert(file, Arc::new(drawing));
+        characters
+            .entry(character)
+            .or_default()
+            .insert(file, Arc::new(drawing));
     }
     if alphabets.is_empty() {
-        return Err(DataError::NoImages { path: at, expected: "Alphabet/characterNN/NNNN_NN.png" });
+        return Err(DataError::NoImages {
+            path: at,
+            expected: "Alphabet/characterNN/NNNN_NN.png",
+        });
     }
     let alphabets = alphabets.into_iter().map(|(name, characters)| Alphabet {
         name,
         characters: characters
             .into_iter()
-            .map(|(name, drawings)| Character { name, drawings: drawings.into_values().collect() })
+            .map(|(name, drawings)| Character {
+                name,
+                drawings: drawings.into_values().collect(),
+            })
             .collect(),
     });
-    let dataset = Dataset { alphabets: alphabets.collect() };
+    let dataset = Dataset {
+        alphabets: alphabets.collect(),
+    };
     check_drawers(&at, &dataset)?;
     Ok(dataset)
 }
@@ -139,8 +185,16 @@ fn load_half(source: &Source, stem: &'static str) -> Result<Dataset, DataError> 
 /// drawer `i`.
 fn check_drawers(at: &Path, dataset: &Dataset) -> Result<(), DataError> {
     for alphabet in &dataset.alphabets {
-        let expected = alphabet.characters.iter().map(|c| c.drawings.len()).max().unwrap_or(0);
-        let short = alphabet.characters.iter().find(|c| c.drawings.len() != expected);
+        let expected = alphabet
+            .characters
+            .iter()
+            .map(|c| c.drawings.len())
+            .max()
+            .unwrap_or(0);
+        let short = alphabet
+            .characters
+            .iter()
+            .find(|c| c.drawings.len() != expected);
         if let Some(character) = short {
             return Err(DataError::Incomplete {
                 path: at.join(&alphabet.name).join(&character.name),
@@ -162,8 +216,10 @@ fn decode_entry(at: &Path, entry: Entry) -> Result<Option<([String; 3], Drawing)
     if !file.ends_with(".png") {
         return Ok(None);
     }
-    let drawing = decode(&entry.bytes)
-        .map_err(|message| DataError::Image { path: at.join(&entry.path), message })?;
+    let drawing = decode(&entry.bytes).map_err(|message| DataError::Image {
+        path: at.join(&entry.path),
+        message,
+    })?;
     Ok(Some(([alphabet, character, file], drawing)))
 }
 
@@ -172,11 +228,18 @@ fn decode(bytes: &[u8]) -> Result<Drawing, String> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
-    let size = reader.output_buffer_size().ok_or("the image is too large")?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or("the image is too large")?;
     let mut pixels = vec![0; size];
-    let info = reader.next_frame(&mut pixels).map_err(|error| error.to_string())?;
+    let info = reader
+        .next_frame(&mut pixels)
+        .map_err(|error| error.to_string())?;
     if info.color_type != png::ColorType::Grayscale {
-        return Err(format!("colour type {:?}; expected greyscale", info.color_type));
+        return Err(format!(
+            "colour type {:?}; expected greyscale",
+            info.color_type
+        ));
     }
     let (h, w) = (info.height as usize, info.width as usize);
     pixels.truncate(h * w);
@@ -199,13 +262,17 @@ pub enum DataError {
         looked: Vec<PathBuf>,
     },
     /// A folder named by the user holds no part of Omniglot.
-    #[error("{path} holds none of images_background, images_evaluation, all_runs (as folder or .zip); name the folder that does")]
+    #[error(
+        "{path} holds none of images_background, images_evaluation, all_runs (as folder or .zip); name the folder that does"
+    )]
     NotOmniglot {
         /// The folder.
         path: PathBuf,
     },
     /// A half or the runs are not there.
-    #[error("{path}: {part} is missing, neither as folder nor as .zip; get it with `onelook download`")]
+    #[error(
+        "{path}: {part} is missing, neither as folder nor as .zip; get it with `onelook download`"
+    )]
     Part {
         /// The folder.
         path: PathBuf,
@@ -245,7 +312,9 @@ pub enum DataError {
         message: String,
     },
     /// A character lacks drawings.
-    #[error("{path} holds {got} drawings, the alphabet's others {expected}; download the archive again")]
+    #[error(
+        "{path} holds {got} drawings, the alphabet's others {expected}; download the archive again"
+    )]
     Incomplete {
         /// The character.
         path: PathBuf,

@@ -4,7 +4,7 @@
 //! certified to stay below 2^24, and a [`QuantReport`] of what rounding cost; or a
 //! [`QuantizeError`] naming the layer and channel that cannot be certified.
 //!
-//! Reading order: this file, [`calibrate`] (output exponents), [`round`] (weights and biases),
+//! Reading order: this file, [`mod@calibrate`] (output exponents), [`round`] (weights and biases),
 //! [`net`] (the result).
 
 pub mod calibrate;

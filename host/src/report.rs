@@ -120,15 +120,27 @@ impl Report {
     }
 
     fn write_markdown(&self, page: &mut String) -> std::fmt::Result {
-        let Network { preset, parameters, macs, model_bytes, arena_bytes, embedding_bytes } =
-            &self.network;
+        let Network {
+            preset,
+            parameters,
+            macs,
+            model_bytes,
+            arena_bytes,
+            embedding_bytes,
+        } = &self.network;
         writeln!(page, "# {}\n", self.name)?;
         writeln!(
             page,
             "Network `{preset}`: {parameters} parameters, {macs} MAC per image, model {model_bytes} bytes, arena {arena_bytes} bytes, embedding {embedding_bytes} bytes.\n"
         )?;
         if let Some(training) = &self.training {
-            let Training { steps, seconds, images_per_second, best_step, .. } = training;
+            let Training {
+                steps,
+                seconds,
+                images_per_second,
+                best_step,
+                ..
+            } = training;
             let (train, held_out) = (training.training_alphabets, training.validation_alphabets);
             let validation = 100.0 * training.validation_accuracy;
             writeln!(
@@ -143,7 +155,11 @@ impl Report {
         for Stage { name, seconds } in &self.stages {
             writeln!(page, "- {name}: {seconds:.1} s")?;
         }
-        writeln!(page, "\nConfiguration {}, onelook {}.", self.config_hash, self.version)
+        writeln!(
+            page,
+            "\nConfiguration {}, onelook {}.",
+            self.config_hash, self.version
+        )
     }
 }
 
@@ -152,8 +168,21 @@ impl Report {
 pub fn accuracy_table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header(["protocol", "engine", "trials", "accuracy", "95 % interval", "ties"]);
-    for Row { protocol, engine, accuracy, ties } in rows {
+    table.set_header([
+        "protocol",
+        "engine",
+        "trials",
+        "accuracy",
+        "95 % interval",
+        "ties",
+    ]);
+    for Row {
+        protocol,
+        engine,
+        accuracy,
+        ties,
+    } in rows
+    {
         let [low, high] = accuracy.interval95.map(|bound| 100.0 * bound);
         table.add_row([
             protocol.clone(),

@@ -40,7 +40,11 @@ pub struct Trial {
 
 impl TrialSet {
     fn empty(protocol: String) -> Self {
-        Self { protocol, images: Vec::new(), trials: Vec::new() }
+        Self {
+            protocol,
+            images: Vec::new(),
+            trials: Vec::new(),
+        }
     }
 
     /// Classes of a trial.
@@ -67,7 +71,11 @@ pub fn lake20(runs: &[Run]) -> TrialSet {
         set.images.extend(run.support.iter().cloned());
         let support: Vec<Vec<usize>> = (0..run.support.len()).map(|i| vec![first + i]).collect();
         for (query, &answer) in run.queries.iter().zip(&run.answers) {
-            let trial = Trial { support: support.clone(), query: set.images.len(), answer };
+            let trial = Trial {
+                support: support.clone(),
+                query: set.images.len(),
+                answer,
+            };
             set.images.push(query.clone());
             set.trials.push(trial);
         }
@@ -93,7 +101,11 @@ pub fn within_alphabet(
         .filter(|a| a.characters.len() >= n_way && a.n_drawers() > k_shot);
     let alphabets: Vec<_> = large_enough.collect();
     if alphabets.is_empty() || n_way == 0 || k_shot == 0 {
-        return Err(TrialError { task: "alphabet", n_way, k_shot });
+        return Err(TrialError {
+            task: "alphabet",
+            n_way,
+            k_shot,
+        });
     }
     let mut pool = Pool::new(format!("within_alphabet_{n_way}way_{k_shot}shot"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -117,12 +129,22 @@ pub fn mixed(
     n_trials: usize,
     seed: u64,
 ) -> Result<TrialSet, TrialError> {
-    let characters: Vec<&Character> =
-        data.characters().filter(|c| c.drawings.len() > k_shot).collect();
+    let characters: Vec<&Character> = data
+        .characters()
+        .filter(|c| c.drawings.len() > k_shot)
+        .collect();
     if characters.len() < n_way || n_way == 0 || k_shot == 0 {
-        return Err(TrialError { task: "data set", n_way, k_shot });
+        return Err(TrialError {
+            task: "data set",
+            n_way,
+            k_shot,
+        });
     }
-    let n_drawers = characters.iter().map(|c| c.drawings.len()).min().unwrap_or(0);
+    let n_drawers = characters
+        .iter()
+        .map(|c| c.drawings.len())
+        .min()
+        .unwrap_or(0);
     let mut pool = Pool::new(format!("mixed_alphabets_{n_way}way_{k_shot}shot"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..n_trials {
@@ -139,7 +161,10 @@ struct Pool {
 
 impl Pool {
     fn new(protocol: String) -> Self {
-        Self { set: TrialSet::empty(protocol), index: HashMap::new() }
+        Self {
+            set: TrialSet::empty(protocol),
+            index: HashMap::new(),
+        }
     }
 
     fn image(&mut self, drawing: &Arc<Drawing>) -> usize {
@@ -165,10 +190,16 @@ impl Pool {
         let query = self.image(&characters[classes[answer]].drawings[drawers.index(0)]);
         let support = classes.iter().map(|&class| {
             let shots = drawers.iter().skip(1);
-            shots.map(|drawer| self.image(&characters[class].drawings[drawer])).collect()
+            shots
+                .map(|drawer| self.image(&characters[class].drawings[drawer]))
+                .collect()
         });
         let support = support.collect();
-        self.set.trials.push(Trial { support, query, answer });
+        self.set.trials.push(Trial {
+            support,
+            query,
+            answer,
+        });
     }
 }
 
@@ -238,7 +269,13 @@ mod tests {
         assert_eq!((mixed.n_way(), mixed.k_shot()), (9, 1));
         for set in [&within, &mixed] {
             for trial in &set.trials {
-                assert!(trial.support.iter().flatten().all(|&shot| shot != trial.query));
+                assert!(
+                    trial
+                        .support
+                        .iter()
+                        .flatten()
+                        .all(|&shot| shot != trial.query)
+                );
                 let mut images: Vec<_> = trial.support.iter().flatten().collect();
                 images.sort_unstable();
                 images.dedup();
@@ -246,7 +283,10 @@ mod tests {
             }
             let first = set.trials.iter().filter(|trial| trial.answer == 0).count();
             let expected = set.trials.len() / set.n_way();
-            assert!(first < 2 * expected, "the true class stands first {first} times");
+            assert!(
+                first < 2 * expected,
+                "the true class stands first {first} times"
+            );
         }
     }
 
@@ -257,12 +297,20 @@ mod tests {
         let alphabet = |image: usize| {
             let wanted = &set.images[image];
             data.alphabets.iter().position(|a| {
-                a.characters.iter().any(|c| c.drawings.iter().any(|d| Arc::ptr_eq(d, wanted)))
+                a.characters
+                    .iter()
+                    .any(|c| c.drawings.iter().any(|d| Arc::ptr_eq(d, wanted)))
             })
         };
         for trial in &set.trials {
             let home = alphabet(trial.query);
-            assert!(trial.support.iter().flatten().all(|&shot| alphabet(shot) == home));
+            assert!(
+                trial
+                    .support
+                    .iter()
+                    .flatten()
+                    .all(|&shot| alphabet(shot) == home)
+            );
         }
     }
 
@@ -278,7 +326,10 @@ mod tests {
     fn wilson_interval() {
         let accuracy = Accuracy::of(384, 400);
         assert!((accuracy.standard_error - 0.009_798).abs() < 1e-6);
-        assert!((accuracy.interval95[0] - 0.936_0).abs() < 2e-4, "{accuracy:?}");
+        assert!(
+            (accuracy.interval95[0] - 0.936_0).abs() < 2e-4,
+            "{accuracy:?}"
+        );
         assert!((Accuracy::of(0, 0).mean).abs() < f64::EPSILON);
     }
 }

@@ -110,12 +110,26 @@ impl VerifyReport {
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pairs, trials, images, .. } = self;
-        writeln!(f, "{pairs} pairs of {trials} trials, {images} images, against shared:")?;
+        let Self {
+            pairs,
+            trials,
+            images,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{pairs} pairs of {trials} trials, {images} images, against shared:"
+        )?;
         for engine in &self.engines {
             writeln!(f, "- {engine}")?;
         }
-        for FloatReport { engine, max_logit_error, tolerance, seconds } in &self.float {
+        for FloatReport {
+            engine,
+            max_logit_error,
+            tolerance,
+            seconds,
+        } in &self.float
+        {
             writeln!(
                 f,
                 "- {engine}, float network: largest logit difference {max_logit_error:.1e} (allowed {tolerance:.0e}), {seconds:.1} s"
@@ -131,8 +145,18 @@ impl fmt::Display for VerifyReport {
 
 impl fmt::Display for EngineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { engine, differing_logits, differing_embeddings, .. } = self;
-        let Self { differing_decisions, max_probability_error, seconds, .. } = self;
+        let Self {
+            engine,
+            differing_logits,
+            differing_embeddings,
+            ..
+        } = self;
+        let Self {
+            differing_decisions,
+            max_probability_error,
+            seconds,
+            ..
+        } = self;
         write!(
             f,
             "{engine}: {differing_logits} differing logits, {differing_embeddings} differing embeddings, {differing_decisions} differing decisions, largest probability difference {max_probability_error:.1e}, {seconds:.1} s"

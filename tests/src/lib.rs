@@ -19,9 +19,14 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 #[allow(clippy::panic, reason = "only tests call this")]
 pub fn run_device(folder: &Path) -> Result<Output, QemuError> {
     let Some(elf) = std::env::var_os("ONELOOK_FIRMWARE_ELF").map(PathBuf::from) else {
-        panic!("ONELOOK_FIRMWARE_ELF is not set: `cargo xtask test` builds the firmware and sets it");
+        panic!(
+            "ONELOOK_FIRMWARE_ELF is not set: `cargo xtask test` builds the firmware and sets it"
+        );
     };
-    Qemu::new(&elf, AN386.machine).folder(folder).timeout(TIMEOUT).run()
+    Qemu::new(&elf, AN386.machine)
+        .folder(folder)
+        .timeout(TIMEOUT)
+        .run()
 }
 
 /// The `onelook` program that was built beside the running test.
@@ -33,7 +38,11 @@ pub fn run_device(folder: &Path) -> Result<Output, QemuError> {
 pub fn onelook() -> PathBuf {
     // target/debug/deps/cli-… → target/debug/onelook
     let test = std::env::current_exe().unwrap_or_default();
-    let program = test.ancestors().nth(2).map(|folder| folder.join("onelook")).unwrap_or_default();
+    let program = test
+        .ancestors()
+        .nth(2)
+        .map(|folder| folder.join("onelook"))
+        .unwrap_or_default();
     assert!(
         program.exists(),
         "{} is not there: `cargo build --workspace --features host/train` builds it",

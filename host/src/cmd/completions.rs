@@ -11,6 +11,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "onelook", &mut std::io::stdout());
+    clap_complete::generate(
+        args.shell,
+        &mut Cli::command(),
+        "onelook",
+        &mut std::io::stdout(),
+    );
     Ok(Verdict::Success)
 }

@@ -61,7 +61,13 @@ enum Protocol {
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let bundle = Bundle::read(&args.folder).map_err(Failure::work)?;
     let drawings = args.data.open()?;
-    let Args { ways, shots, trials, seed, .. } = *args;
+    let Args {
+        ways,
+        shots,
+        trials,
+        seed,
+        ..
+    } = *args;
     let drawn = match args.protocol {
         Protocol::Lake20 if ways != 20 || shots != 1 => {
             return Err(Failure::Usage(
@@ -84,7 +90,10 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         ties: None,
     });
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::work)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&rows).map_err(Failure::work)?
+        );
     } else {
         println!("{}", accuracy_table(&rows));
     }
@@ -99,7 +108,9 @@ pub(super) fn standard_trials(evaluation: &Dataset) -> Result<Vec<TrialSet>, Fai
         trials::mixed(evaluation, 20, 1, TRIALS, SEED),
         trials::mixed(evaluation, 5, 1, TRIALS, SEED),
     ];
-    sets.into_iter().collect::<Result<_, _>>().map_err(Failure::work)
+    sets.into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(Failure::work)
 }
 
 /// The float network on one set of trials.

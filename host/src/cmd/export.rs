@@ -40,7 +40,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let (net, config) = checkpoint::read(&args.folder.join(CHECKPOINT)).map_err(Failure::work)?;
     let drawings = args.data.open()?;
-    let job = Job { folder: &args.folder, net: &net, config: &config, json: args.json };
+    let job = Job {
+        folder: &args.folder,
+        net: &net,
+        config: &config,
+        json: args.json,
+    };
     job.finish(&drawings, &drawings.background()?, None)
 }
 
@@ -83,7 +88,12 @@ impl Job<'_> {
         let view = bundle.view().map_err(Failure::work)?;
         let spec = &self.net.spec;
         let report = Report {
-            name: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: self
+                .folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             version: env!("CARGO_PKG_VERSION"),
             config_hash: self.config.hash(),
             network: Network {
@@ -138,7 +148,12 @@ impl Job<'_> {
         if self.json {
             println!("{json}");
         } else {
-            println!("{}\n\n{}\n\nfiles: {}", report.table(), report.parity, self.folder.display());
+            println!(
+                "{}\n\n{}\n\nfiles: {}",
+                report.table(),
+                report.parity,
+                self.folder.display()
+            );
         }
         Ok(())
     }
@@ -152,8 +167,14 @@ struct Clock {
 
 impl Clock {
     fn new(training: Option<&Training>) -> Self {
-        let stages = training.map(|t| Stage { name: "train", seconds: t.seconds });
-        Self { stages: stages.into_iter().collect(), started: Instant::now() }
+        let stages = training.map(|t| Stage {
+            name: "train",
+            seconds: t.seconds,
+        });
+        Self {
+            stages: stages.into_iter().collect(),
+            started: Instant::now(),
+        }
     }
 
     /// Ends the stage that began with the last call.

@@ -21,14 +21,28 @@ pub(super) fn with_libtorch() -> Result<Verdict, Failure> {
         )));
     }
     let libtorch = tools::libtorch::provide(&Progress::stderr()).map_err(Failure::work)?;
-    eprintln!("libtorch: {}; building with it (minutes, the first time)", libtorch.display());
+    eprintln!(
+        "libtorch: {}; building with it (minutes, the first time)",
+        libtorch.display()
+    );
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let error = Command::new(&cargo)
         .env("LIBTORCH", &libtorch)
-        .args(["run", "--quiet", "--package", "host", "--features", "train", "--manifest-path"])
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "host",
+            "--features",
+            "train",
+            "--manifest-path",
+        ])
         .arg(&manifest)
         .arg("--")
         .args(std::env::args_os().skip(1))
         .exec();
-    Err(Failure::Work(format!("cannot start {}: {error}; install cargo", cargo.display())))
+    Err(Failure::Work(format!(
+        "cannot start {}: {error}; install cargo",
+        cargo.display()
+    )))
 }

@@ -30,7 +30,10 @@ impl RunArgs {
                 }
                 folder
             }
-            None => self.numbered(default).find(|folder| !occupied(folder)).unwrap_or_default(),
+            None => self
+                .numbered(default)
+                .find(|folder| !occupied(folder))
+                .unwrap_or_default(),
         };
         create_folder(&folder).map_err(Failure::work)?;
         Ok(folder)
@@ -83,7 +86,10 @@ mod tests {
     use super::*;
 
     fn args(out: &Path, name: Option<&str>) -> RunArgs {
-        RunArgs { out: out.into(), name: name.map(str::to_owned) }
+        RunArgs {
+            out: out.into(),
+            name: name.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -93,9 +99,18 @@ mod tests {
         std::fs::write(first.join("state"), "").unwrap();
         let second = args(out.path(), None).create("micro").unwrap();
         assert_eq!(second, out.path().join("micro-2"));
-        assert!(matches!(args(out.path(), Some("micro")).create("x"), Err(Failure::Usage(_))));
-        assert!(matches!(args(out.path(), Some("../x")).create("x"), Err(Failure::Usage(_))));
-        assert_eq!(args(out.path(), None).unfinished("micro", "state").unwrap(), first);
+        assert!(matches!(
+            args(out.path(), Some("micro")).create("x"),
+            Err(Failure::Usage(_))
+        ));
+        assert!(matches!(
+            args(out.path(), Some("../x")).create("x"),
+            Err(Failure::Usage(_))
+        ));
+        assert_eq!(
+            args(out.path(), None).unfinished("micro", "state").unwrap(),
+            first
+        );
         assert!(args(out.path(), None).unfinished("micro", "other").is_err());
     }
 }

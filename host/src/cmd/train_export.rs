@@ -87,9 +87,16 @@ impl Args {
     }
 
     fn default_name(&self) -> String {
-        let base = self.config.as_ref().and_then(|path| path.file_stem()?.to_str());
+        let base = self
+            .config
+            .as_ref()
+            .and_then(|path| path.file_stem()?.to_str());
         let base = base.unwrap_or(&self.preset);
-        if self.quick { format!("{base}-quick") } else { base.to_owned() }
+        if self.quick {
+            format!("{base}-quick")
+        } else {
+            base.to_owned()
+        }
     }
 }
 
@@ -149,7 +156,8 @@ mod with_torch {
                 return Ok(Verdict::Interrupted);
             }
         };
-        checkpoint::write(&folder.join(CHECKPOINT), &trained.net, &config).map_err(Failure::work)?;
+        checkpoint::write(&folder.join(CHECKPOINT), &trained.net, &config)
+            .map_err(Failure::work)?;
         let training = Training {
             steps: trained.progress.step,
             seconds: trained.progress.seconds,
@@ -161,7 +169,12 @@ mod with_torch {
             validation_alphabets: background.validation().alphabets.len(),
             data: background.training().fingerprint(),
         };
-        let job = Job { folder: &folder, net: &trained.net, config: &config, json: args.json };
+        let job = Job {
+            folder: &folder,
+            net: &trained.net,
+            config: &config,
+            json: args.json,
+        };
         let verdict = job.finish(&drawings, &background, Some(training))?;
         // The run is complete: nothing is left to go on with.
         std::fs::remove_file(folder.join(RESUME_FILE)).map_err(Failure::work)?;

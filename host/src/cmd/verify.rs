@@ -30,7 +30,10 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let bundle = Bundle::read(&args.folder).map_err(Failure::work)?;
     let report = compare(&bundle, &args.data.open()?.lake20()?)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(Failure::work)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).map_err(Failure::work)?
+        );
     } else {
         println!("{report}");
     }

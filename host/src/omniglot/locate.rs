@@ -31,7 +31,11 @@ impl Places {
     #[must_use]
     pub fn of_process(data: Option<PathBuf>, downloaded: PathBuf) -> Self {
         let variable = std::env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty());
-        Self { data, variable: variable.map(PathBuf::from), downloaded }
+        Self {
+            data,
+            variable: variable.map(PathBuf::from),
+            downloaded,
+        }
     }
 
     /// The first place that was named, or the downloaded one.
@@ -44,8 +48,9 @@ impl Places {
         if let Some(named) = self.data.as_ref().or(self.variable.as_ref()) {
             return Source::open(named);
         }
-        Source::open(&self.downloaded)
-            .map_err(|_| DataError::NotFound { looked: vec![self.downloaded.clone()] })
+        Source::open(&self.downloaded).map_err(|_| DataError::NotFound {
+            looked: vec![self.downloaded.clone()],
+        })
     }
 }
 
@@ -56,20 +61,32 @@ impl Source {
     /// [`DataError::Read`] when the path does not exist, [`DataError::NotOmniglot`] when it holds
     /// no part.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let metadata = std::fs::metadata(path)
-            .map_err(|source| DataError::Read { path: path.into(), source })?;
+        let metadata = std::fs::metadata(path).map_err(|source| DataError::Read {
+            path: path.into(),
+            source,
+        })?;
         let is_part = |path: &Path| {
             let stem = path.file_stem().unwrap_or_default();
-            [BACKGROUND, EVALUATION, RUNS].iter().any(|part| stem == *part)
+            [BACKGROUND, EVALUATION, RUNS]
+                .iter()
+                .any(|part| stem == *part)
         };
         let folder = if metadata.is_file() || is_part(path) {
             path.parent().unwrap_or(path)
         } else {
             path
         };
-        let source = Self { folder: folder.into() };
-        let any = [BACKGROUND, EVALUATION, RUNS].iter().any(|part| source.part(part).is_ok());
-        if any { Ok(source) } else { Err(DataError::NotOmniglot { path: path.into() }) }
+        let source = Self {
+            folder: folder.into(),
+        };
+        let any = [BACKGROUND, EVALUATION, RUNS]
+            .iter()
+            .any(|part| source.part(part).is_ok());
+        if any {
+            Ok(source)
+        } else {
+            Err(DataError::NotOmniglot { path: path.into() })
+        }
     }
 
     /// The folder.
@@ -85,6 +102,9 @@ impl Source {
         [folder, archive]
             .into_iter()
             .find(|path| path.exists())
-            .ok_or_else(|| DataError::Part { path: self.folder.clone(), part })
+            .ok_or_else(|| DataError::Part {
+                path: self.folder.clone(),
+                part,
+            })
     }
 }

@@ -10,7 +10,9 @@ fn png() -> Vec<u8> {
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::One);
     let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&[0b0100_0000, 0b1100_0000]).unwrap();
+    writer
+        .write_image_data(&[0b0100_0000, 0b1100_0000])
+        .unwrap();
     writer.finish().unwrap();
     bytes
 }
@@ -23,7 +25,8 @@ fn write(path: &Path, bytes: &[u8]) {
 fn zip(path: &Path, names: &[&str]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
     for name in names {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.start_file(*name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(&png()).unwrap();
     }
     zip.finish().unwrap();
@@ -48,7 +51,10 @@ fn folder_and_archive_give_the_same() {
     let plain = load_background(&Source::open(b.path()).unwrap()).unwrap();
     assert_eq!(zipped, plain);
     assert_eq!(zipped.alphabets[0].characters[1].name, "character02");
-    assert_eq!(zipped.alphabets[0].characters[1].drawings[1].ink, [255, 0, 0, 0]);
+    assert_eq!(
+        zipped.alphabets[0].characters[1].drawings[1].ink,
+        [255, 0, 0, 0]
+    );
 }
 
 #[test]
@@ -59,7 +65,10 @@ fn truncated_archive_names_the_file() {
     for len in [0, 10, bytes.len() / 2, bytes.len() - 1] {
         fs::write(&path, &bytes[..len]).unwrap();
         let error = load_background(&Source::open(&path).unwrap()).unwrap_err();
-        assert!(matches!(&error, DataError::Archive { path: at, .. } if *at == path), "{error}");
+        assert!(
+            matches!(&error, DataError::Archive { path: at, .. } if *at == path),
+            "{error}"
+        );
     }
 }
 
@@ -67,7 +76,9 @@ fn truncated_archive_names_the_file() {
 fn damaged_image_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join(NAMES[0]), b"not a png");
-    let error = load_background(&Source::open(folder.path()).unwrap()).unwrap_err().to_string();
+    let error = load_background(&Source::open(folder.path()).unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("0001_01.png"), "{error}");
 }
 
@@ -75,7 +86,9 @@ fn damaged_image_names_the_file() {
 fn missing_drawing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     zip(&folder.path().join("images_background.zip"), &NAMES[..3]);
-    let error = load_background(&Source::open(folder.path()).unwrap()).unwrap_err().to_string();
+    let error = load_background(&Source::open(folder.path()).unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("character02 holds 1 drawings"), "{error}");
 }
 
@@ -88,7 +101,10 @@ fn folder_without_images() {
     let error = load_background(&Source::open(folder.path()).unwrap()).unwrap_err();
     assert!(matches!(error, DataError::NoImages { .. }), "{error}");
     let error = load_runs(&Source::open(folder.path()).unwrap()).unwrap_err();
-    assert!(matches!(error, DataError::Part { part: RUNS, .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Part { part: RUNS, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -101,26 +117,52 @@ fn a_named_place_wins_and_must_hold_data() {
         downloaded: downloaded.into(),
     };
     let (good, empty) = (good.path(), empty.path());
-    assert_eq!(places(Some(good), Some(empty), empty).locate().unwrap().folder(), good);
-    assert_eq!(places(None, Some(good), empty).locate().unwrap().folder(), good);
+    assert_eq!(
+        places(Some(good), Some(empty), empty)
+            .locate()
+            .unwrap()
+            .folder(),
+        good
+    );
+    assert_eq!(
+        places(None, Some(good), empty).locate().unwrap().folder(),
+        good
+    );
     assert_eq!(places(None, None, good).locate().unwrap().folder(), good);
-    assert!(matches!(places(Some(empty), None, good).locate(), Err(DataError::NotOmniglot { .. })));
-    assert!(matches!(places(None, None, empty).locate(), Err(DataError::NotFound { .. })));
+    assert!(matches!(
+        places(Some(empty), None, good).locate(),
+        Err(DataError::NotOmniglot { .. })
+    ));
+    assert!(matches!(
+        places(None, None, empty).locate(),
+        Err(DataError::NotFound { .. })
+    ));
 }
 
 #[test]
 fn runs_answer_with_the_class_of_the_query() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("all_runs/run01");
-    for name in ["training/class01.png", "training/class02.png", "test/item01.png", "test/item02.png"] {
+    for name in [
+        "training/class01.png",
+        "training/class02.png",
+        "test/item01.png",
+        "test/item02.png",
+    ] {
         write(&run.join(name), &png());
     }
     let labels = "run01/test/item01.png run01/training/class02.png\nrun01/test/item02.png run01/training/class01.png\n";
     write(&run.join("class_labels.txt"), labels.as_bytes());
     let runs = load_runs(&Source::open(folder.path()).unwrap()).unwrap();
-    assert_eq!((runs.len(), runs[0].support.len(), runs[0].queries.len()), (1, 2, 2));
+    assert_eq!(
+        (runs.len(), runs[0].support.len(), runs[0].queries.len()),
+        (1, 2, 2)
+    );
     assert_eq!(runs[0].answers, [1, 0]);
-    write(&run.join("class_labels.txt"), b"run01/test/item01.png run01/training/class09.png\n");
+    write(
+        &run.join("class_labels.txt"),
+        b"run01/test/item01.png run01/training/class09.png\n",
+    );
     let error = load_runs(&Source::open(folder.path()).unwrap()).unwrap_err();
     assert!(matches!(error, DataError::Labels { .. }), "{error}");
 }

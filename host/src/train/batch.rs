@@ -68,7 +68,10 @@ impl<'d> Batches<'d> {
             missing -= n_way;
         }
         queries.append(&mut supports);
-        Batch { n_classes: self.n_classes, images: queries }
+        Batch {
+            n_classes: self.n_classes,
+            images: queries,
+        }
     }
 
     /// Appends one drawing of each of `n_way` characters to `queries` and one to `supports`.
@@ -91,7 +94,8 @@ impl<'d> Batches<'d> {
         for class in index::sample(rng, alphabet.characters.len(), n_way) {
             let character = &alphabet.characters[class];
             for (drawer, images) in drawers.iter().zip([&mut *queries, &mut *supports]) {
-                self.augmenter.apply(&character.drawings[drawer], pose, rng, images);
+                self.augmenter
+                    .apply(&character.drawings[drawer], pose, rng, images);
             }
         }
     }

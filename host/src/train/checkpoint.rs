@@ -23,18 +23,28 @@ pub fn save(
 ) -> Result<(), TrainError> {
     let mut data = Vec::new();
     for (name, tensor) in tensors {
-        let bytes: Vec<u8> = values(tensor)?.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let shape: Vec<usize> = tensor.size().iter().map(|&extent| extent as usize).collect();
+        let bytes: Vec<u8> = values(tensor)?
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let shape: Vec<usize> = tensor
+            .size()
+            .iter()
+            .map(|&extent| extent as usize)
+            .collect();
         data.push((name, shape, bytes));
     }
-    let refuse = |message: String| TrainError::Checkpoint { path: path.into(), message };
+    let refuse = |message: String| TrainError::Checkpoint {
+        path: path.into(),
+        message,
+    };
     let views: Result<Vec<_>, _> = data
         .iter()
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| refuse(error.to_string()))?;
-    let bytes = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| refuse(error.to_string()))?;
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
     Ok(crate::files::write_whole(path, &bytes)?)
 }
 
@@ -47,13 +57,18 @@ pub fn load(
     path: &Path,
     tensors: &[(String, Tensor)],
 ) -> Result<HashMap<String, String>, TrainError> {
-    let refuse = |message: String| TrainError::Checkpoint { path: path.into(), message };
+    let refuse = |message: String| TrainError::Checkpoint {
+        path: path.into(),
+        message,
+    };
     let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
     let (_, header) =
         SafeTensors::read_metadata(&bytes).map_err(|error| refuse(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
     for (name, tensor) in tensors {
-        let view = file.tensor(name).map_err(|error| refuse(error.to_string()))?;
+        let view = file
+            .tensor(name)
+            .map_err(|error| refuse(error.to_string()))?;
         let shape: Vec<i64> = view.shape().iter().map(|&extent| extent as i64).collect();
         if shape != tensor.size() || view.dtype() != Dtype::F32 {
             let expected = tensor.size();
@@ -63,7 +78,10 @@ pub fn load(
             )));
         }
         let (chunks, _) = view.data().as_chunks::<4>();
-        let numbers: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+        let numbers: Vec<f32> = chunks
+            .iter()
+            .map(|chunk| f32::from_le_bytes(*chunk))
+            .collect();
         let source = Tensor::f_from_slice(&numbers)?.f_reshape(&shape)?;
         no_grad(|| tensor.shallow_clone().f_copy_(&source))?;
     }

@@ -32,8 +32,12 @@ fn pair_cross_entropy(logits: &Tensor) -> Result<Tensor, TrainError> {
     let others = (n * (n - 1)).max(1) as f64;
     let weight = &same * (0.5 / n as f64) + (1.0 - &same) * (0.5 / others);
     let none: Option<Tensor> = None;
-    let pairs =
-        logits.f_binary_cross_entropy_with_logits(&same, Some(&weight), none.as_ref(), Reduction::Sum)?;
+    let pairs = logits.f_binary_cross_entropy_with_logits(
+        &same,
+        Some(&weight),
+        none.as_ref(),
+        Reduction::Sum,
+    )?;
     Ok(pairs)
 }
 
@@ -46,7 +50,10 @@ mod tests {
     fn uninformed_logits() {
         let logits = Tensor::zeros([4, 4], (Kind::Float, tch::Device::Cpu));
         let value = loss(&logits, 0.5).unwrap().double_value(&[]);
-        assert!((value - (4.0_f64.ln() + 0.5 * 2.0_f64.ln())).abs() < 1e-6, "{value}");
+        assert!(
+            (value - (4.0_f64.ln() + 0.5 * 2.0_f64.ln())).abs() < 1e-6,
+            "{value}"
+        );
     }
 
     #[test]

@@ -74,7 +74,9 @@ impl Net {
         let options = (Kind::Float, device);
         let mut convs = Vec::new();
         for (layer, input) in spec.layers.iter().zip(&shapes) {
-            let LayerSpec::Conv { c_out, kernel, .. } = *layer else { continue };
+            let LayerSpec::Conv { c_out, kernel, .. } = *layer else {
+                continue;
+            };
             let (c_in, c_out, kernel) = (input.c as i64, c_out as i64, kernel as i64);
             let std = (2.0 / (c_in * kernel * kernel) as f64).sqrt();
             let weight = Tensor::f_randn([c_out, kernel, kernel, c_in], options)? * std;
@@ -127,7 +129,9 @@ impl Net {
                 }
             };
         }
-        Ok(x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)?.f_to_kind(Kind::Float)?) // [n, d]
+        Ok(x.f_permute([0, 2, 3, 1])?
+            .f_flatten(1, -1)?
+            .f_to_kind(Kind::Float)?) // [n, d]
     }
 
     /// Logits of every query against every support: `[q][d]`, `[s][d]` to `[q][s]`.
@@ -136,7 +140,9 @@ impl Net {
     /// [`TrainError::Torch`] when libtorch refuses.
     pub fn logits(&self, queries: &Tensor, supports: &Tensor) -> Result<Tensor, TrainError> {
         let differences = (queries.f_unsqueeze(1)? - supports.f_unsqueeze(0)?).f_abs()?; // [q, s, d]
-        Ok(differences.f_matmul(&self.head_weight)?.f_add(&self.head_bias)?)
+        Ok(differences
+            .f_matmul(&self.head_weight)?
+            .f_add(&self.head_bias)?)
     }
 
     /// What the optimizer trains, in a fixed order.
@@ -144,7 +150,11 @@ impl Net {
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut all = Vec::new();
         let mut push = |name: String, tensor: &Tensor, decayed| {
-            all.push(Parameter { name, tensor: tensor.shallow_clone(), decayed });
+            all.push(Parameter {
+                name,
+                tensor: tensor.shallow_clone(),
+                decayed,
+            });
         };
         for (index, conv) in self.convs.iter().enumerate() {
             push(format!("conv{index}.weight"), &conv.weight, true);
@@ -172,7 +182,11 @@ impl Net {
     /// # Errors
     /// [`TrainError::Torch`] when a tensor cannot be read.
     pub fn fold(&self) -> Result<FloatNet, TrainError> {
-        let convs = self.convs.iter().map(ConvBatchNorm::fold).collect::<Result<_, _>>()?;
+        let convs = self
+            .convs
+            .iter()
+            .map(ConvBatchNorm::fold)
+            .collect::<Result<_, _>>()?;
         Ok(FloatNet {
             spec: self.spec.clone(),
             convs,
@@ -216,6 +230,10 @@ impl ConvBatchNorm {
 
 /// A tensor's numbers in row-major order.
 pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, TrainError> {
-    let flat = tensor.detach().to_device(Device::Cpu).f_contiguous()?.f_flatten(0, -1)?;
+    let flat = tensor
+        .detach()
+        .to_device(Device::Cpu)
+        .f_contiguous()?
+        .f_flatten(0, -1)?;
     Ok(Vec::<f32>::try_from(&flat)?)
 }

@@ -39,7 +39,11 @@ impl AdamW {
             second: parameter.tensor.zeros_like(),
             parameter,
         });
-        Self { slots: slots.collect(), step: 0, weight_decay }
+        Self {
+            slots: slots.collect(),
+            step: 0,
+            weight_decay,
+        }
     }
 
     /// Back-propagates `loss` and moves every parameter.
@@ -58,7 +62,10 @@ impl AdamW {
             for slot in &mut self.slots {
                 let gradient = slot.parameter.tensor.grad();
                 if slot.parameter.decayed {
-                    let _ = slot.parameter.tensor.f_mul_scalar_(1.0 - learning_rate * self.weight_decay)?;
+                    let _ = slot
+                        .parameter
+                        .tensor
+                        .f_mul_scalar_(1.0 - learning_rate * self.weight_decay)?;
                 }
                 let _ = slot.first.f_lerp_(&gradient, 1.0 - BETA_1)?;
                 let square = gradient.f_square()?;

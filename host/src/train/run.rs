@@ -120,8 +120,17 @@ pub struct Metrics {
 
 impl std::fmt::Display for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { step, loss, seconds, images_per_second, .. } = self;
-        let (mean, error) = (100.0 * self.validation_accuracy, 100.0 * self.validation_standard_error);
+        let Self {
+            step,
+            loss,
+            seconds,
+            images_per_second,
+            ..
+        } = self;
+        let (mean, error) = (
+            100.0 * self.validation_accuracy,
+            100.0 * self.validation_standard_error,
+        );
         write!(
             f,
             "{seconds:>6.0} s  step {step:>6}  {images_per_second:.0} images/s  loss {loss:.4}  validation {mean:.2} % ± {error:.2}"
@@ -145,7 +154,12 @@ impl Session<'_> {
         }
         let train = &self.config.train;
         let side = self.config.network()?.input_side;
-        let mut batches = Batches::new(self.background.training(), train, &self.config.augment, side);
+        let mut batches = Batches::new(
+            self.background.training(),
+            train,
+            &self.config.augment,
+            side,
+        );
         let first = state.progress.step;
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(PREFETCH);
@@ -167,14 +181,19 @@ impl Session<'_> {
             if self.interrupted.load(Ordering::Relaxed) {
                 state.save(&self.folder.join(RESUME_FILE))?;
                 bar.abandon();
-                return Ok(Outcome::Interrupted { step: state.progress.step });
+                return Ok(Outcome::Interrupted {
+                    step: state.progress.step,
+                });
             }
             let batch = batches.recv().map_err(|_| TrainError::Batches)?;
             let before = state.progress.schedule.fraction();
             let loss = state.step(&batch, self.config)?;
             sitting.count(&mut state.progress, 2 * batch.n_classes, loss);
             let Progress { step, seconds, .. } = state.progress;
-            state.progress.schedule.advance(&self.config.train, step, seconds);
+            state
+                .progress
+                .schedule
+                .advance(&self.config.train, step, seconds);
             let after = state.progress.schedule.fraction();
             bar.set_position((after * BAR_LENGTH as f64) as u64);
             bar.set_message(sitting.message(&state.progress));
@@ -209,7 +228,9 @@ impl Session<'_> {
         let metrics = Metrics {
             step: progress.step,
             loss: sitting.take_mean_loss(),
-            learning_rate: progress.schedule.learning_rate(&self.config.train, progress.step),
+            learning_rate: progress
+                .schedule
+                .learning_rate(&self.config.train, progress.step),
             validation_accuracy: accuracy.mean,
             validation_standard_error: accuracy.standard_error,
             seconds: progress.seconds,
@@ -221,7 +242,13 @@ impl Session<'_> {
 
     fn trials(&self) -> Result<TrialSet, TrainError> {
         let n_trials = self.config.train.validation_trials;
-        Ok(trials::within_alphabet(self.background.validation(), 20, 1, n_trials, VALIDATION_SEED)?)
+        Ok(trials::within_alphabet(
+            self.background.validation(),
+            20,
+            1,
+            n_trials,
+            VALIDATION_SEED,
+        )?)
     }
 }
 
@@ -248,9 +275,10 @@ impl State {
         tch::manual_seed(train.seed.cast_signed());
         let precision = train.precision.resolve();
         let net = Net::new(&session.config.network()?, precision, session.device)?;
-        let best = net.state().into_iter().map(|(name, tensor)| {
-            (format!("best.{name}"), tensor.detach().copy())
-        });
+        let best = net
+            .state()
+            .into_iter()
+            .map(|(name, tensor)| (format!("best.{name}"), tensor.detach().copy()));
         Ok(Self {
             best: best.collect(),
             optimizer: AdamW::new(net.parameters(), train.weight_decay),
@@ -266,8 +294,16 @@ impl State {
     }
 
     fn tensors(&self) -> Vec<(String, Tensor)> {
-        let best = self.best.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        self.net.state().into_iter().chain(self.optimizer.state()).chain(best).collect()
+        let best = self
+            .best
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        self.net
+            .state()
+            .into_iter()
+            .chain(self.optimizer.state())
+            .chain(best)
+            .collect()
     }
 
     fn save(&self, path: &Path) -> Result<(), TrainError> {
@@ -279,9 +315,14 @@ impl State {
     fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
         let metadata = checkpoint::load(path, &self.tensors())?;
         let refuse = |message: &str| {
-            Err(TrainError::Checkpoint { path: path.into(), message: message.to_owned() })
+            Err(TrainError::Checkpoint {
+                path: path.into(),
+                message: message.to_owned(),
+            })
         };
-        let progress = metadata.get("progress").and_then(|json| serde_json::from_str(json).ok());
+        let progress = metadata
+            .get("progress")
+            .and_then(|json| serde_json::from_str(json).ok());
         let Some(progress): Option<Progress> = progress else {
             return refuse("it does not say how far the run has come");
         };
@@ -290,7 +331,9 @@ impl State {
         }
         self.optimizer.set_step(progress.step);
         self.progress = progress;
-        self.progress.schedule.resume(self.progress.step, self.progress.seconds);
+        self.progress
+            .schedule
+            .resume(self.progress.step, self.progress.seconds);
         Ok(())
     }
 
@@ -300,12 +343,21 @@ impl State {
         let images = images(&batch.images, config.network()?.input_side, self.device)?;
         let embeddings = self.net.embed(&images, Mode::Train)?; // [2n, d]
         let (queries, supports) = (embeddings.narrow(0, 0, n), embeddings.narrow(0, n, n));
-        let loss = loss(&self.net.logits(&queries, &supports)?, config.train.pair_loss)?;
-        let rate = self.progress.schedule.learning_rate(&config.train, self.progress.step);
+        let loss = loss(
+            &self.net.logits(&queries, &supports)?,
+            config.train.pair_loss,
+        )?;
+        let rate = self
+            .progress
+            .schedule
+            .learning_rate(&config.train, self.progress.step);
         self.optimizer.minimize(&loss, rate)?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
-            return Err(TrainError::Diverged { step: self.progress.step, loss: value });
+            return Err(TrainError::Diverged {
+                step: self.progress.step,
+                loss: value,
+            });
         }
         self.progress.step += 1;
         Ok(value)
@@ -314,7 +366,11 @@ impl State {
     fn finish(&self) -> Result<Trained, TrainError> {
         copy(&self.best, &self.net.state())?;
         let progress = self.progress.clone();
-        Ok(Trained { net: self.net.fold()?, progress, precision: self.precision })
+        Ok(Trained {
+            net: self.net.fold()?,
+            progress,
+            precision: self.precision,
+        })
     }
 }
 
@@ -327,12 +383,18 @@ fn accuracy(net: &Net, trials: &TrialSet, device: Device) -> Result<Accuracy, Tr
     let right = trials.trials.iter().filter(|trial| {
         let query = embedding(trial.query);
         let logits = trial.support.iter().map(|shots| {
-            shots.iter().map(|&shot| folded.logit(query, embedding(shot))).sum::<f32>()
+            shots
+                .iter()
+                .map(|&shot| folded.logit(query, embedding(shot)))
+                .sum::<f32>()
         });
         let logits: Vec<f32> = logits.collect();
         // A tie is wrong: a network that has collapsed must not look good.
         let best = logits[trial.answer];
-        logits.iter().enumerate().all(|(class, &logit)| class == trial.answer || logit < best)
+        logits
+            .iter()
+            .enumerate()
+            .all(|(class, &logit)| class == trial.answer || logit < best)
     });
     Ok(Accuracy::of(right.count(), trials.trials.len()))
 }
@@ -341,7 +403,9 @@ fn accuracy(net: &Net, trials: &TrialSet, device: Device) -> Result<Accuracy, Tr
 fn embed_all(net: &Net, trials: &TrialSet, device: Device) -> Result<Vec<f32>, TrainError> {
     let mut all = Vec::new();
     for drawings in trials.images.chunks(VALIDATION_BATCH) {
-        let inputs = drawings.iter().map(|drawing| network_input(drawing, net.spec().input()));
+        let inputs = drawings
+            .iter()
+            .map(|drawing| network_input(drawing, net.spec().input()));
         let inputs: Vec<Vec<u8>> = inputs.collect::<Result<_, _>>()?;
         let images = images(&inputs.concat(), net.spec().input_side, device)?;
         all.extend(values(&net.embed(&images, Mode::Evaluate)?)?);
@@ -401,7 +465,11 @@ impl Sitting {
 
     fn message(&self, progress: &Progress) -> String {
         let loss = self.losses.last().copied().unwrap_or_default();
-        let Progress { step, images_per_second, .. } = progress;
+        let Progress {
+            step,
+            images_per_second,
+            ..
+        } = progress;
         format!("step {step}  {images_per_second:.0} images/s  loss {loss:.3}")
     }
 }
@@ -425,10 +493,17 @@ fn copy(from: &[(String, Tensor)], to: &[(String, Tensor)]) -> Result<(), TrainE
 }
 
 fn append_line(path: &Path, metrics: &Metrics) -> Result<(), TrainError> {
-    let failed = |source| crate::files::WriteError { path: path.into(), source };
+    let failed = |source| crate::files::WriteError {
+        path: path.into(),
+        source,
+    };
     let line = serde_json::to_string(metrics).unwrap_or_default();
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| writeln!(file, "{line}")).map_err(failed)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    file.and_then(|mut file| writeln!(file, "{line}"))
+        .map_err(failed)?;
     Ok(())
 }
 
@@ -450,8 +525,12 @@ pub fn bench(session: &Session<'_>, steps: usize) -> Result<f64, TrainError> {
     let mut state = State::new(session)?;
     let side = session.config.network()?.input_side;
     let train = &session.config.train;
-    let mut batches =
-        Batches::new(session.background.training(), train, &session.config.augment, side);
+    let mut batches = Batches::new(
+        session.background.training(),
+        train,
+        &session.config.augment,
+        side,
+    );
     let batch = batches.batch(0);
     for _ in 0..UNMEASURED_STEPS {
         state.step(&batch, session.config)?;

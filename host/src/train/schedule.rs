@@ -28,8 +28,15 @@ impl Schedule {
     /// At the start.
     #[must_use]
     pub fn new(train: &TrainConfig) -> Self {
-        let per_step = if train.steps > 0 { 1.0 / train.steps as f64 } else { 0.0 };
-        Self { per_step, ..Self::default() }
+        let per_step = if train.steps > 0 {
+            1.0 / train.steps as f64
+        } else {
+            0.0
+        };
+        Self {
+            per_step,
+            ..Self::default()
+        }
     }
 
     /// Between 0 and 1.
@@ -79,7 +86,10 @@ mod tests {
 
     #[test]
     fn counts_steps() {
-        let train = TrainConfig { steps: 7, ..TrainConfig::default() };
+        let train = TrainConfig {
+            steps: 7,
+            ..TrainConfig::default()
+        };
         let mut schedule = Schedule::new(&train);
         let mut step = 0;
         while !schedule.is_over() {
@@ -93,7 +103,11 @@ mod tests {
     /// A machine that is four times slower in the first half still ends in time.
     #[test]
     fn follows_the_clock() {
-        let train = TrainConfig { steps: 0, minutes: 2.0, ..TrainConfig::default() };
+        let train = TrainConfig {
+            steps: 0,
+            minutes: 2.0,
+            ..TrainConfig::default()
+        };
         let mut schedule = Schedule::new(&train);
         let (mut step, mut seconds, mut last) = (0, 0.0, 0.0);
         while !schedule.is_over() {

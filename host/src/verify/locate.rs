@@ -52,11 +52,23 @@ impl fmt::Display for Difference {
             write!(f, ", logit {got} instead of {expected}")?;
         }
         match &self.layer {
-            Some(LayerDifference { image, layer, operator, channel, row, column, expected, got }) => write!(
+            Some(LayerDifference {
+                image,
+                layer,
+                operator,
+                channel,
+                row,
+                column,
+                expected,
+                got,
+            }) => write!(
                 f,
                 "; image {image}, layer {layer} ({operator}), channel {channel}, row {row}, column {column}: {got} instead of {expected}"
             ),
-            None => write!(f, "; every layer is equal on its own: it arises in the head, or when the engine fuses layers"),
+            None => write!(
+                f,
+                "; every layer is equal on its own: it arises in the head, or when the engine fuses layers"
+            ),
         }
     }
 }
