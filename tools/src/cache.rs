@@ -113,7 +113,15 @@ pub(crate) fn build_folder<E: From<SetupError>>(
     let part = crate::fetch::part_of(folder);
     remove(&part)?;
     create_folder(&part)?;
-    let origin = fill(&part)?;
+    let origin = match fill(&part) {
+        Ok(origin) => origin,
+        Err(error) => {
+            // Half a gigabyte of half an installation helps nobody; the reason matters more than
+            // a failure to tidy up.
+            remove(&part).ok();
+            return Err(error);
+        }
+    };
     let marker = part.join(COMPLETE);
     std::fs::write(&marker, origin).map_err(|e| SetupError::io("write", &marker, e))?;
     remove(folder)?;
@@ -193,7 +201,8 @@ mod tests {
                 next: "plug in".into(),
             })
         });
-        assert!(failed.is_err() && !folder.exists());
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         build_folder::<SetupError>(&folder, |part| {
             assert!(!part.join("a").exists(), "starts from nothing");
             std::fs::write(part.join("b"), b"2").unwrap();

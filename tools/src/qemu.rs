@@ -28,10 +28,14 @@ pub struct Output {
 #[non_exhaustive]
 pub enum QemuError {
     /// QEMU could not be started.
-    #[error("cannot start `{command}`: {source}\nnext: run `cargo xtask setup qemu`")]
+    #[error(
+        "cannot start `{command}` in {folder}: {source}\nnext: look whether that folder is there, and run `cargo xtask setup qemu`"
+    )]
     Start {
         /// The command line.
         command: String,
+        /// The folder it was to run in.
+        folder: PathBuf,
         /// Why.
         source: std::io::Error,
     },
@@ -128,6 +132,7 @@ impl Qemu {
         let captured =
             process::capture(&mut command, self.limit).map_err(|source| QemuError::Start {
                 command: process::describe(&command),
+                folder: self.folder.clone(),
                 source,
             })?;
         self.judge(captured)

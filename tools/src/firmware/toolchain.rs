@@ -45,7 +45,7 @@ pub fn toolchain(target: &str, progress: &Progress) -> Result<Toolchain, SetupEr
     {
         return Ok(Toolchain::Rustup);
     }
-    if debian_compiler().is_none() {
+    if debian_compiler().is_none_or(|said| check_version(&said, target).is_err()) {
         if add_target(target, progress) {
             return Ok(Toolchain::Rustup);
         }
@@ -58,12 +58,12 @@ pub fn toolchain(target: &str, progress: &Progress) -> Result<Toolchain, SetupEr
         let why = format!("there is no Rust compiler for {target}, `rustup target add` failed");
         let alternative = format!(", or `rustup target add {target}` where its server is reached");
         apt::install(&packages, &why, &alternative, progress)?;
+        let said = debian_compiler().ok_or_else(|| SetupError::Missing {
+            what: format!("{RUSTC}, {CARGO} and {CORE_SOURCE} are not all there"),
+            next: format!("run `rustup target add {target}`"),
+        })?;
+        check_version(&said, target)?;
     }
-    let version = debian_compiler().ok_or_else(|| SetupError::Missing {
-        what: format!("{RUSTC}, {CARGO} and {CORE_SOURCE} are not all there"),
-        next: format!("run `rustup target add {target}`"),
-    })?;
-    check_version(&version, target)?;
     Ok(Toolchain::Debian {
         linker: linker(sysroot.as_deref(), progress)?,
     })

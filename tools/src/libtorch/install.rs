@@ -58,7 +58,9 @@ pub(crate) fn unpack(
         let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
         return Err(SetupError::Missing {
             what: format!("libtorch cannot be installed by itself on {os} {arch}"),
-            next: by_hand(),
+            next: format!(
+                "`pip install torch=={VERSION}` and set LIBTORCH_USE_PYTORCH=1, or set LIBTORCH to a libtorch {VERSION}"
+            ),
         });
     }
     cache.require_space("libtorch", SPACE_MB)?;
@@ -81,7 +83,7 @@ pub(crate) fn unpack(
 
 fn by_hand() -> String {
     format!(
-        "set LIBTORCH to a libtorch {VERSION}; or `pip install torch=={VERSION}` and set LIBTORCH_USE_PYTORCH=1; or run this once where the network is open and copy the cache (ONELOOK_CACHE)"
+        "install Python 3 with pip (on Debian: apt-get install python3-pip) and run again; or set LIBTORCH to a libtorch {VERSION}; or `pip install torch=={VERSION}` and set LIBTORCH_USE_PYTORCH=1; or run this once where the network is open and copy the cache (ONELOOK_CACHE)"
     )
 }
 
