@@ -127,8 +127,8 @@ impl Pose {
 
 /// Nodes of the warp along each axis.
 const NODES: usize = 5;
-/// Samples along each axis of an output pixel: drawings shrink by about this factor.
-const SAMPLES: usize = 2;
+/// Displacement of every node, down and right.
+type Warp = [[[f32; 2]; NODES]; NODES];
 
 /// Distorts drawings into inputs of one size. Holds scratch memory, so one for each thread.
 #[derive(Debug)]
@@ -136,16 +136,18 @@ pub struct Augmenter {
     config: AugmentConfig,
     side: usize,
     penned: Vec<u8>,
+    paper: Paper,
 }
 
 impl Augmenter {
     /// For networks whose input is `side`×`side`.
     #[must_use]
-    pub const fn new(config: AugmentConfig, side: usize) -> Self {
+    pub fn new(config: AugmentConfig, side: usize) -> Self {
         Self {
             config,
             side,
             penned: Vec::new(),
+            paper: Paper::default(),
         }
     }
 
@@ -166,30 +168,31 @@ impl Augmenter {
         ];
         let warp = self.warp(rng);
         let amount = rng.random::<f32>().mul_add(2.0, -1.0);
-        let use_pen = rng.random::<f32>() < self.config.pen;
-        let ink = if use_pen {
+        let ink = if rng.random::<f32>() < self.config.pen {
             change_pen(drawing, amount, &mut self.penned);
             &self.penned
         } else {
             &drawing.ink
         };
+        // A drawing that shrinks to half its size or so is averaged first, as the device does.
+        let shrinks = drawing.h.min(drawing.w) * 2 >= self.side * 3;
+        self.paper.lay(ink, drawing.h, drawing.w, shrinks);
+        self.sample(matrix, shift, &warp, out);
+    }
 
+    fn sample(&self, matrix: [[f32; 2]; 2], shift: [f32; 2], warp: &Warp, out: &mut Vec<u8>) {
         let step = 1.0 / self.side as f32;
-        let sub_step = step / SAMPLES as f32;
         for y in 0..self.side {
+            let v = (y as f32 + 0.5) * step;
             for x in 0..self.side {
-                let [wy, wx] =
-                    displacement(&warp, (y as f32 + 0.5) * step, (x as f32 + 0.5) * step);
-                let mut sum = 0.0;
-                for sample in 0..SAMPLES * SAMPLES {
-                    let (i, j) = (sample / SAMPLES, sample % SAMPLES);
-                    let v = y as f32 * step + (i as f32 + 0.5) * sub_step - 0.5;
-                    let u = x as f32 * step + (j as f32 + 0.5) * sub_step - 0.5;
-                    let v_from = matrix[0][0] * v + matrix[0][1] * u + shift[0] + wy;
-                    let u_from = matrix[1][0] * v + matrix[1][1] * u + shift[1] + wx;
-                    sum += bilinear(ink, drawing.h, drawing.w, v_from + 0.5, u_from + 0.5);
-                }
-                out.push((sum / (SAMPLES * SAMPLES) as f32 + 0.5) as u8);
+                let u = (x as f32 + 0.5) * step;
+                let [warp_v, warp_u] = displacement(warp, v, u);
+                let (v, u) = (v - 0.5, u - 0.5);
+                let ink = self.paper.ink_at(
+                    matrix[0][0] * v + matrix[0][1] * u + shift[0] + warp_v + 0.5,
+                    matrix[1][0] * v + matrix[1][1] * u + shift[1] + warp_u + 0.5,
+                );
+                out.push((ink + 0.5) as u8);
             }
         }
     }
@@ -220,7 +223,7 @@ impl Augmenter {
         product(rotate, rest)
     }
 
-    fn warp(&self, rng: &mut ChaCha8Rng) -> [[[f32; 2]; NODES]; NODES] {
+    fn warp(&self, rng: &mut ChaCha8Rng) -> Warp {
         let limit = self.signed(self.config.warp, rng).abs();
         let mut node = || rng.random::<f32>().mul_add(2.0, -1.0) * limit;
         std::array::from_fn(|_| std::array::from_fn(|_| [node(), node()]))
@@ -234,7 +237,7 @@ fn product(a: [[f32; 2]; 2], b: [[f32; 2]; 2]) -> [[f32; 2]; 2] {
 
 /// The warp at a point of the unit square: between nodes it eases from one to the next, so that it
 /// has no creases.
-fn displacement(warp: &[[[f32; 2]; NODES]; NODES], y: f32, x: f32) -> [f32; 2] {
+fn displacement(warp: &Warp, y: f32, x: f32) -> [f32; 2] {
     let cell = |t: f32| {
         let scaled = (t * (NODES - 1) as f32).clamp(0.0, (NODES - 1) as f32 - 1e-3);
         let fraction = scaled.fract();
@@ -251,45 +254,97 @@ fn displacement(warp: &[[[f32; 2]; NODES]; NODES], y: f32, x: f32) -> [f32; 2] {
     })
 }
 
-/// Ink at `(v, u)` in the unit square; paper outside.
-fn bilinear(ink: &[u8], h: usize, w: usize, v: f32, u: f32) -> f32 {
-    let (y, x) = (v * h as f32 - 0.5, u * w as f32 - 0.5);
-    let (y0, x0) = (y.floor(), x.floor());
-    let (fy, fx) = (y - y0, x - x0);
-    let (y0, x0) = (y0 as isize, x0 as isize);
-    if y0 >= 0 && x0 >= 0 && y0 + 1 < h as isize && x0 + 1 < w as isize {
-        let at = y0 as usize * w + x0 as usize;
-        let [a, b, c, d] = [ink[at], ink[at + 1], ink[at + w], ink[at + w + 1]].map(f32::from);
-        return (a * (1.0 - fx) + b * fx) * (1.0 - fy) + (c * (1.0 - fx) + d * fx) * fy;
-    }
-    let at = |y: isize, x: isize| {
-        let inside = (0..h as isize).contains(&y) && (0..w as isize).contains(&x);
-        if inside {
-            f32::from(ink[y as usize * w + x as usize])
-        } else {
-            0.0
+/// Points of ink with a margin of empty paper, so that looking beside it needs no branch.
+#[derive(Debug, Default)]
+struct Paper {
+    h: f32,
+    w: f32,
+    /// Where the first point lies, in pixels from the drawing's edge.
+    origin: f32,
+    stride: usize,
+    /// `[h + 4][w + 4]`: one row and column of paper in front, the rest behind.
+    points: Vec<f32>,
+}
+
+impl Paper {
+    /// Points are the drawing's pixels, or the corners between them, each the mean of the four
+    /// pixels that meet there.
+    fn lay(&mut self, ink: &[u8], h: usize, w: usize, average: bool) {
+        (self.h, self.w, self.stride) = (h as f32, w as f32, w + 4);
+        self.origin = if average { 0.0 } else { 0.5 };
+        self.points.clear();
+        self.points.resize((h + 4) * self.stride, 0.0);
+        if w == 0 {
+            return;
         }
-    };
-    (at(y0, x0) * (1.0 - fx) + at(y0, x0 + 1) * fx) * (1.0 - fy)
-        + (at(y0 + 1, x0) * (1.0 - fx) + at(y0 + 1, x0 + 1) * fx) * fy
+        let share = if average { 0.25 } else { 1.0 };
+        let offsets = if average { 0..2 } else { 0..1 };
+        for (row, ink) in ink.chunks_exact(w).enumerate() {
+            for (down, right) in offsets
+                .clone()
+                .flat_map(|d| offsets.clone().map(move |r| (d, r)))
+            {
+                let first = (row + 1 + down) * self.stride + 1 + right;
+                for (point, &ink) in self.points[first..first + w].iter_mut().zip(ink) {
+                    *point += share * f32::from(ink);
+                }
+            }
+        }
+    }
+
+    /// Ink at `(v, u)` of the unit square, bilinear; paper outside.
+    fn ink_at(&self, v: f32, u: f32) -> f32 {
+        let y = (v * self.h + 1.0 - self.origin).clamp(0.0, self.h + 2.0);
+        let x = (u * self.w + 1.0 - self.origin).clamp(0.0, self.w + 2.0);
+        // Not negative, so the cast is the floor, and much faster than calling it.
+        let (row, column) = (y as u32 as usize, x as u32 as usize);
+        let (fy, fx) = (y - row as f32, x - column as f32);
+        let at = row * self.stride + column;
+        let (top, bottom) = (
+            self.points.get(at..at + 2),
+            self.points.get(at + self.stride..),
+        );
+        let (Some(&[a, b]), Some(&[c, d, ..])) = (top, bottom) else {
+            return 0.0;
+        };
+        let (top, bottom) = (a + (b - a) * fx, c + (d - c) * fx);
+        top + (bottom - top) * fy
+    }
 }
 
 /// A thicker pen for `amount` towards 1, a thinner one towards -1: the largest or smallest ink of a
 /// cross of five pixels, mixed with the drawing.
 fn change_pen(drawing: &Drawing, amount: f32, out: &mut Vec<u8>) {
-    let (h, w, ink) = (drawing.h, drawing.w, &drawing.ink);
-    let pick = if amount > 0.0 { u8::max } else { u8::min };
-    let weight = (amount.abs() * 256.0) as u32;
-    out.clone_from(ink);
-    for y in 1..h.saturating_sub(1) {
-        for x in 1..w.saturating_sub(1) {
-            let at = y * w + x;
-            let neighbours = [ink[at - w], ink[at + w], ink[at - 1], ink[at + 1]];
-            let extreme = neighbours.into_iter().fold(ink[at], pick);
-            let mixed = u32::from(ink[at]) * (256 - weight) + u32::from(extreme) * weight;
-            out[at] = (mixed >> 8) as u8;
+    out.clone_from(&drawing.ink);
+    let (w, weight) = (drawing.w, (amount.abs() * 256.0) as u16);
+    if w < 3 {
+        return;
+    }
+    // Row by row without a branch inside, which the compiler turns into vector code.
+    let rows = drawing
+        .ink
+        .chunks_exact(w)
+        .zip(drawing.ink.chunks_exact(w).skip(1));
+    let rows = rows.zip(drawing.ink.chunks_exact(w).skip(2));
+    for (((above, row), below), out) in rows.zip(out.chunks_exact_mut(w).skip(1)) {
+        let sides = row[..w - 2].iter().zip(&row[2..]).zip(&row[1..w - 1]);
+        let all = sides.zip(above[1..w - 1].iter().zip(&below[1..w - 1]));
+        let out = out[1..w - 1].iter_mut();
+        if amount > 0.0 {
+            for (out, (((&left, &right), &ink), (&up, &down))) in out.zip(all) {
+                *out = mix(ink, ink.max(left).max(right).max(up).max(down), weight);
+            }
+        } else {
+            for (out, (((&left, &right), &ink), (&up, &down))) in out.zip(all) {
+                *out = mix(ink, ink.min(left).min(right).min(up).min(down), weight);
+            }
         }
     }
+}
+
+/// `weight` of 256 parts of `b`, the rest of `a`.
+const fn mix(a: u8, b: u8, weight: u16) -> u8 {
+    ((a as u16 * (256 - weight) + b as u16 * weight) >> 8) as u8
 }
 
 #[cfg(test)]

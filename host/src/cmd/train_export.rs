@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Train for about 4 minutes: enough to see everything work.
     #[arg(long, conflicts_with_all = ["minutes", "steps"])]
     quick: bool,
-    /// Time for training; the machine is measured first, then the number of steps is fixed [30].
+    /// Time for training in minutes, validation included [30].
     #[arg(long, conflicts_with = "steps")]
     minutes: Option<f64>,
     /// Optimizer steps, instead of a time.

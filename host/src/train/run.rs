@@ -185,10 +185,16 @@ impl Session<'_> {
                     step: state.progress.step,
                 });
             }
+            let started = Instant::now();
             let batch = batches.recv().map_err(|_| TrainError::Batches)?;
             let before = state.progress.schedule.fraction();
             let loss = state.step(&batch, self.config)?;
-            sitting.count(&mut state.progress, 2 * batch.n_classes, loss);
+            sitting.count(
+                &mut state.progress,
+                2 * batch.n_classes,
+                loss,
+                started.elapsed(),
+            );
             let Progress { step, seconds, .. } = state.progress;
             state
                 .progress
@@ -426,7 +432,7 @@ struct Sitting {
     seconds_before: f64,
     steps: usize,
     images: usize,
-    measured_from: Instant,
+    busy: Duration,
     losses: Vec<f64>,
     saved: Instant,
 }
@@ -439,22 +445,21 @@ impl Sitting {
             seconds_before: progress.seconds,
             steps: 0,
             images: 0,
-            measured_from: now,
+            busy: Duration::ZERO,
             losses: Vec::new(),
             saved: now,
         }
     }
 
-    fn count(&mut self, progress: &mut Progress, images: usize, loss: f64) {
+    /// Counts one step and the time it took, waiting for its batch included.
+    fn count(&mut self, progress: &mut Progress, images: usize, loss: f64, took: Duration) {
         self.steps += 1;
         self.losses.push(loss);
         progress.seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
-        if self.steps <= UNMEASURED_STEPS {
-            self.measured_from = Instant::now();
-        } else {
+        if self.steps > UNMEASURED_STEPS {
             self.images += images;
-            progress.images_per_second =
-                self.images as f64 / self.measured_from.elapsed().as_secs_f64();
+            self.busy += took;
+            progress.images_per_second = self.images as f64 / self.busy.as_secs_f64();
         }
     }
 
