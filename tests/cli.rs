@@ -58,6 +58,9 @@ fn usage_errors_name_the_field_and_the_nearest_one() {
     );
     refused(&onelook(at, &["fly"]), 2, &["fly"]);
     assert!(!at.join("runs").exists(), "a refused run leaves no folder");
+    // A folder that cannot be written, also for root.
+    refused(&train(&["--out", "c.toml"]), 1, &["c.toml", "--out"]);
+    refused(&train(&["--device", "cuda"]), 2, &["CUDA", "--device cpu"]);
 }
 
 #[test]

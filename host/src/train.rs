@@ -11,7 +11,7 @@ pub mod optimizer;
 pub mod run;
 pub mod schedule;
 
-pub use run::{Outcome, Session, Trained, bench};
+pub use run::{Outcome, Session, Trained};
 
 /// Why training stopped early.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +50,10 @@ pub enum TrainError {
         /// The loss.
         loss: f64,
     },
-    /// A CUDA device was asked for and there is none.
-    #[error("no CUDA device: use --device cpu, or a libtorch with CUDA through LIBTORCH")]
-    NoCuda,
     /// The thread that draws batches stopped.
     #[error("the thread that draws training images stopped")]
     Batches,
 }
+
+#[cfg(test)]
+mod tests;

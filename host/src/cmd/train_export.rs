@@ -132,6 +132,7 @@ mod with_torch {
         if !args.resume {
             args.config()?; // refused before anything is read
         }
+        let device = device(args.device)?;
         let drawings = args.data.open()?;
         let background = drawings.background()?;
         let (folder, config) = open_run(&args)?;
@@ -142,10 +143,7 @@ mod with_torch {
             config: &config,
             background: &background,
             folder: &folder,
-            device: match args.device {
-                DeviceName::Cpu => tch::Device::Cpu,
-                DeviceName::Cuda => tch::Device::Cuda(0),
-            },
+            device,
             interrupted: &INTERRUPTED,
         };
         let trained = match session.run(args.resume).map_err(Failure::work)? {
@@ -179,6 +177,17 @@ mod with_torch {
         // The run is complete: nothing is left to go on with.
         std::fs::remove_file(folder.join(RESUME_FILE)).map_err(Failure::work)?;
         Ok(verdict)
+    }
+
+    fn device(name: DeviceName) -> Result<tch::Device, Failure> {
+        match name {
+            DeviceName::Cpu => Ok(tch::Device::Cpu),
+            DeviceName::Cuda if tch::Cuda::is_available() => Ok(tch::Device::Cuda(0)),
+            DeviceName::Cuda => Err(Failure::Usage(
+                "no CUDA device here; use --device cpu, or name a libtorch with CUDA by LIBTORCH"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// A new folder with its configuration, or that of the run to go on with.

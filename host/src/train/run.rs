@@ -272,9 +272,6 @@ struct State {
 impl State {
     fn new(session: &Session<'_>) -> Result<Self, TrainError> {
         let train = &session.config.train;
-        if matches!(session.device, Device::Cuda(_)) && !tch::Cuda::is_available() {
-            return Err(TrainError::NoCuda);
-        }
         if train.threads > 0 {
             tch::set_num_threads(i32::try_from(train.threads).unwrap_or(i32::MAX));
         }
@@ -520,29 +517,4 @@ fn keep_metrics_until(path: &PathBuf, step: usize) -> Result<(), TrainError> {
     });
     let kept: String = kept.map(|line| format!("{line}\n")).collect();
     Ok(crate::files::write_whole(path, kept.as_bytes())?)
-}
-
-/// Images per second of `steps` steps on random ink, data pipeline left out.
-///
-/// # Errors
-/// [`TrainError`] as in training.
-pub fn bench(session: &Session<'_>, steps: usize) -> Result<f64, TrainError> {
-    let mut state = State::new(session)?;
-    let side = session.config.network()?.input_side;
-    let train = &session.config.train;
-    let mut batches = Batches::new(
-        session.background.training(),
-        train,
-        &session.config.augment,
-        side,
-    );
-    let batch = batches.batch(0);
-    for _ in 0..UNMEASURED_STEPS {
-        state.step(&batch, session.config)?;
-    }
-    let started = Instant::now();
-    for _ in 0..steps {
-        state.step(&batch, session.config)?;
-    }
-    Ok((steps * 2 * batch.n_classes) as f64 / started.elapsed().as_secs_f64())
 }
