@@ -138,6 +138,11 @@ fn model_errors_name_the_file() {
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["parity"]["pairs"], 8000);
 
+    let output = onelook(at, &["inspect", "runs/tiny/model.onelook", "--json"]);
+    let inspection: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(inspection["macs"], 18_745_344);
+    assert_eq!(inspection["arena_bytes"], report["network"]["arena_bytes"]);
+
     let model = at.join("runs/tiny/model.onelook");
     let good = fs::read(&model).unwrap();
     let damaged = |change: &dyn Fn(&mut Vec<u8>), words: &[&str]| {

@@ -6,6 +6,7 @@ mod completions;
 mod download;
 mod evaluate;
 mod export;
+mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
 mod run_folder;
@@ -87,6 +88,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
+    /// Show what is in a model file and what it costs on a device.
+    Inspect(inspect::Args),
     /// Download Omniglot into the cache.
     Download(download::Args),
     /// Print completions for a shell.
@@ -104,6 +107,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
             Command::Download(args) => download::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

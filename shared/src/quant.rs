@@ -15,6 +15,14 @@ pub const MAX_SHIFT: u8 = 23;
 /// Engines on AVX2 add two products in 16 bits: `2 * 255 * 64` is the most that fits.
 pub const WEIGHT_LIMIT: i32 = 64;
 
+/// The largest magnitude that `bias + Σ weight * x` can reach over all activations `x` in
+/// `0..=255`, whatever the order of summation: `|bias| + 255 Σ|weight|`.
+#[must_use]
+pub fn bound(weight: &[i8], bias: i32) -> i64 {
+    let magnitudes = weight.iter().map(|&w| i64::from(w).abs());
+    i64::from(bias).abs() + 255 * magnitudes.sum::<i64>()
+}
+
 /// `acc / 2^shift`, rounded half to even, for `shift <= MAX_SHIFT` and `|acc| < 2^24`.
 ///
 /// Identity: adding `half - 1`, plus one when the quotient's last bit is odd, makes the arithmetic

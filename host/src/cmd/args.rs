@@ -41,14 +41,28 @@ pub(super) enum Drawings {
 }
 
 impl DataArgs {
-    /// Finds the drawings; downloads Omniglot when it is nowhere.
+    /// Finds the drawings and says where; downloads Omniglot when it is nowhere.
     pub(super) fn open(&self) -> Result<Drawings, Failure> {
+        let drawings = self.find()?;
+        match &drawings {
+            Drawings::Omniglot(source) => {
+                eprintln!("drawings: Omniglot in {}", source.folder().display());
+            }
+            Drawings::Synthetic(_) => {
+                eprintln!(
+                    "drawings: generated glyphs; no figure below says anything about Omniglot"
+                );
+            }
+        }
+        Ok(drawings)
+    }
+
+    /// As [`Self::open`], without a word.
+    pub(super) fn find(&self) -> Result<Drawings, Failure> {
         if self.dataset == DatasetName::Synthetic {
-            eprintln!("drawings: synthetic glyphs; no figure below says anything about Omniglot");
             return Ok(Drawings::Synthetic(Box::new(glyphs::load(GLYPH_SEED))));
         }
-        let downloaded = super::download::folder()?;
-        let places = Places::of_process(self.data.clone(), downloaded);
+        let places = Places::of_process(self.data.clone(), super::download::folder()?);
         let source = match places.locate() {
             Err(DataError::NotFound { .. }) => {
                 super::download::fetch(None)?;
@@ -56,7 +70,6 @@ impl DataArgs {
             }
             located => located.map_err(Failure::usage)?,
         };
-        eprintln!("drawings: Omniglot in {}", source.folder().display());
         Ok(Drawings::Omniglot(source))
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn run(args: Args) -> Result<Verdict, Failure> {
     if !args.resume {
         args.config()?;
     }
-    args.data.open()?;
+    args.data.find()?;
     super::launch::with_libtorch()
 }
 

@@ -16,7 +16,7 @@ use crate::decide::Decider;
 use crate::ops::conv2d::{Bias, Conv2d};
 use crate::ops::l1_head::L1Head;
 use crate::ops::max_pool2d::MaxPool2d;
-use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT};
+use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// A model file whose every property was checked.
@@ -338,14 +338,11 @@ fn certify(
             reason,
         })
     };
-    let mut bound = i64::from(bias).abs();
-    for &w in weight {
-        let magnitude = i32::from(w).abs();
-        if magnitude > WEIGHT_LIMIT {
-            return refuse(CertificateError::Weight { got: w });
-        }
-        bound += 255 * i64::from(magnitude);
+    let too_large = weight.iter().find(|&&w| i32::from(w).abs() > WEIGHT_LIMIT);
+    if let Some(&got) = too_large {
+        return refuse(CertificateError::Weight { got });
     }
+    let bound = bound(weight, bias);
     if bound >= ACC_LIMIT {
         return refuse(CertificateError::Bound { got: bound });
     }

@@ -21,7 +21,7 @@
 //! - [`conv2d`]: in HWC the taps of one kernel row are contiguous, so each row is one dot product
 //!   that the compiler vectorises; no im2col buffer. Same bits; `tests::equals_reference`.
 
-use crate::quant::requantize;
+use crate::quant::{bound, requantize};
 use crate::shape::{Hwc, ShapeError, Window, check_len};
 
 /// One convolution: everything but the activations.
@@ -90,6 +90,25 @@ impl<'m> Conv2d<'m> {
     #[must_use]
     pub const fn output(&self) -> Hwc {
         self.output
+    }
+
+    /// Kernel, stride and padding.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Number of weights, a byte each.
+    #[must_use]
+    pub const fn weight_len(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// The largest magnitude that any channel's accumulator can reach, see [`bound`].
+    #[must_use]
+    pub fn bound(&self) -> i64 {
+        let bounds = self.channels().map(|(weight, bias, _)| bound(weight, bias));
+        bounds.max().unwrap_or(0)
     }
 
     /// Weights of one output channel: `kernel * kernel * c_in`.

@@ -47,6 +47,12 @@ impl MaxPool2d {
         }
     }
 
+    /// Kernel and stride; no padding.
+    #[must_use]
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
     /// Shape of the input.
     #[must_use]
     pub const fn input(&self) -> Hwc {
