@@ -2,6 +2,8 @@
 //!
 //! In: bytes from flash or disk. Out: a [`ModelView`] over the same bytes, nothing copied. Whatever
 //! the bytes are, [`ModelView::new_checked`] answers with a view or a typed error.
+//!
+#![doc = include_str!("../FORMAT.md")]
 
 mod format;
 mod plan;

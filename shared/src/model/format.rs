@@ -1,48 +1,6 @@
 //! Bytes of the model file, version 1: field offsets, and the writer.
 //!
-//! All numbers are little-endian. The file is one header, one table of layers, then data sections
-//! in the order in which the table names them, each starting on a multiple of 4.
-//!
-//! ```text
-//! 0          64              64 + 24 n                                         file_len
-//! ├─ header ─┼─ n layers ────┼─ weights │ biases │ shifts │ … │ head │ provenance ─┤
-//! ```
-//!
-//! | header field      | at | type     | meaning                                               |
-//! |-------------------|----|----------|-------------------------------------------------------|
-//! | `MAGIC`           |  0 | 4 bytes  | `1LOK`                                                |
-//! | `VERSION`         |  4 | `u16`    | [`FORMAT_VERSION`]                                    |
-//! | `N_LAYERS`        |  6 | `u16`    | 1 to [`MAX_LAYERS`]                                   |
-//! | `FILE_LEN`        |  8 | `u32`    | bytes in the file, a multiple of 4                    |
-//! | `CRC`             | 12 | `u32`    | CRC-32 (ISO-HDLC) of everything behind this field     |
-//! | `FINGERPRINT`     | 16 | 16 bytes | first half of the SHA-256 of everything behind it     |
-//! | `INPUT_H/W/C`     | 32 | `u16` ×3 | input shape; C is 1                                   |
-//! | `INPUT_EXPONENT`  | 38 | `u8`     | real pixel = `q * 2^-exponent`                        |
-//! | `PREPROCESSING`   | 39 | `u8`     | [`Preprocessing`]                                     |
-//! | `ARENA_LEN`       | 40 | `u32`    | bytes of activations, see [`super::arena_len`]        |
-//! | `EMBEDDING_LEN`   | 44 | `u32`    | values of the embedding = of the head                 |
-//! | `HEAD_WEIGHT`     | 48 | `u32`    | offset of the head's `i8[embedding_len]`              |
-//! | `HEAD_BIAS`       | 52 | `i32`    | bias of the logit                                     |
-//! | `LOGIT_EXPONENT`  | 56 | `u8`     | real logit = `logit * 2^-exponent`; at most 23        |
-//! | reserved          | 57 | 3 bytes  | 0                                                     |
-//! | `PROVENANCE`      | 60 | `u32`    | offset of UTF-8 text that runs to the end of the file |
-//!
-//! | layer field    | at | type  | meaning                                                      |
-//! |----------------|----|-------|--------------------------------------------------------------|
-//! | `OPERATOR`     |  0 | `u8`  | 1 = conv2d with ReLU, 2 = max_pool2d                         |
-//! | `KERNEL`       |  1 | `u8`  | kernel height and width                                      |
-//! | `STRIDE`       |  2 | `u8`  | step                                                         |
-//! | `PAD`          |  3 | `u8`  | zeros on each side; 0 for max_pool2d                         |
-//! | `C_OUT`        |  4 | `u16` | output channels; for max_pool2d those of its input           |
-//! | `OUT_EXPONENT` |  6 | `u8`  | real output = `q * 2^-exponent`                              |
-//! | reserved       |  7 | `u8`  | 0                                                            |
-//! | `WEIGHT`       |  8 | `u32` | offset of `i8[c_out][kernel][kernel][c_in]`; 0 without       |
-//! | `BIAS`         | 12 | `u32` | offset of `i32[c_out]`; 0 without                            |
-//! | `SHIFT`        | 16 | `u32` | offset of `u8[c_out]`, right shifts of requantize; 0 without |
-//! | reserved       | 20 | `u32` | 0                                                            |
-//!
-//! The weight scale of channel `c` is not stored; it follows as `2^-(shift[c] + out_exponent -
-//! in_exponent)`. The text at the end is padded with spaces to a multiple of 4.
+//! The format itself is normative in `FORMAT.md`, which [`crate::model`] shows.
 
 use core::fmt;
 use core::ops::Range;
