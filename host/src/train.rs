@@ -1,17 +1,22 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
 //! Reading order: [`net`] (the network), [`loss`], [`optimizer`], [`batch`] (what it sees),
-//! [`schedule`], [`run`] (the loop). These files, and no others, name `tch`.
+//! `state` (one step), [`schedule`], `validate`, [`run`] (the loop). These files, and no others, name
+//! `tch`.
 
 pub mod batch;
 pub mod checkpoint;
 pub mod loss;
+pub mod metrics;
 pub mod net;
 pub mod optimizer;
 pub mod run;
 pub mod schedule;
+mod state;
+mod validate;
 
-pub use run::{Outcome, Session, Trained};
+pub use run::{Outcome, Session};
+pub use state::{Progress, Trained};
 
 /// Why training stopped early.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,8 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
-use tools::Progress;
+use tools::{Progress, process};
 
 use super::{Failure, Verdict};
 
@@ -25,24 +24,26 @@ pub(super) fn with_libtorch() -> Result<Verdict, Failure> {
         "libtorch: {}; building with it (minutes, the first time)",
         libtorch.display()
     );
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let error = Command::new(&cargo)
-        .env("LIBTORCH", &libtorch)
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "host",
-            "--features",
-            "train",
-            "--manifest-path",
-        ])
+    let mut cargo = process::cargo();
+    cargo.env("LIBTORCH", &libtorch);
+    cargo.args([
+        "run",
+        "--quiet",
+        "--package",
+        "host",
+        "--features",
+        "train",
+        "--manifest-path",
+    ]);
+    cargo
         .arg(&manifest)
         .arg("--")
-        .args(std::env::args_os().skip(1))
-        .exec();
+        .args(std::env::args_os().skip(1));
+    // Paths on the command line are meant from where the user is.
+    cargo.current_dir(std::env::current_dir().map_err(Failure::work)?);
+    let error = cargo.exec();
+    let command = process::describe(&cargo);
     Err(Failure::Work(format!(
-        "cannot start {}: {error}; install cargo",
-        cargo.display()
+        "cannot start `{command}`: {error}; install Rust with rustup"
     )))
 }

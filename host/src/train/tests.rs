@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::Device;
 
-use super::run::METRICS_FILE;
+use super::metrics::METRICS_FILE;
 use super::{Outcome, Session, Trained};
 use crate::config::Config;
 use crate::dataset::Background;

@@ -1,0 +1,194 @@
+//! Network, optimizer and progress: what one step changes and what a checkpoint holds.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::batch::Batch;
+use super::loss::loss;
+use super::net::{Mode, Net};
+use super::optimizer::AdamW;
+use super::schedule::Schedule;
+use super::{TrainError, checkpoint};
+use crate::config::{Config, Precision};
+use crate::float_net::FloatNet;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// How far that is.
+    pub schedule: Schedule,
+    /// Seconds spent in training, all sittings together.
+    pub seconds: f64,
+    /// Accuracy of the best validation.
+    pub best_accuracy: f64,
+    /// Its step.
+    pub best_step: usize,
+    /// Images per second of the last sitting, data pipeline included.
+    pub images_per_second: f64,
+    /// Hash of the configuration, so that a checkpoint is not continued with another.
+    pub config: String,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Trained {
+    /// The network of the best validation.
+    pub net: FloatNet,
+    /// Where the run stands: at its end.
+    pub progress: Progress,
+    /// Precision that was used.
+    pub precision: Precision,
+}
+
+/// Network, optimizer and progress: what a checkpoint holds.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) net: Net,
+    optimizer: AdamW,
+    /// Copy of the network at its best validation.
+    best: Vec<(String, Tensor)>,
+    pub(super) progress: Progress,
+    precision: Precision,
+    device: Device,
+}
+
+impl State {
+    pub(super) fn new(config: &Config, device: Device) -> Result<Self, TrainError> {
+        let train = &config.train;
+        if train.threads > 0 {
+            tch::set_num_threads(i32::try_from(train.threads).unwrap_or(i32::MAX));
+        }
+        tch::manual_seed(train.seed.cast_signed());
+        let precision = train.precision.resolve();
+        let net = Net::new(&config.network()?, precision, device)?;
+        let best = net
+            .state()
+            .into_iter()
+            .map(|(name, tensor)| (format!("best.{name}"), tensor.detach().copy()));
+        Ok(Self {
+            best: best.collect(),
+            optimizer: AdamW::new(net.parameters(), train.weight_decay),
+            net,
+            progress: Progress {
+                schedule: Schedule::new(train),
+                config: config.hash(),
+                ..Progress::default()
+            },
+            precision,
+            device,
+        })
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        let best = self
+            .best
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        self.net
+            .state()
+            .into_iter()
+            .chain(self.optimizer.state())
+            .chain(best)
+            .collect()
+    }
+
+    pub(super) fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let progress = serde_json::to_string(&self.progress).unwrap_or_default();
+        let metadata = HashMap::from([("progress".to_owned(), progress)]);
+        checkpoint::save(path, &self.tensors(), metadata)
+    }
+
+    pub(super) fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        let metadata = checkpoint::load(path, &self.tensors())?;
+        let refuse = |message: &str| {
+            Err(TrainError::Checkpoint {
+                path: path.into(),
+                message: message.to_owned(),
+            })
+        };
+        let progress = metadata
+            .get("progress")
+            .and_then(|json| serde_json::from_str(json).ok());
+        let Some(progress): Option<Progress> = progress else {
+            return refuse("it does not say how far the run has come");
+        };
+        if progress.config != self.progress.config {
+            return refuse("it was written with another configuration");
+        }
+        self.optimizer.set_step(progress.step);
+        self.progress = progress;
+        self.progress
+            .schedule
+            .resume(self.progress.step, self.progress.seconds);
+        Ok(())
+    }
+
+    /// One optimizer step; returns the loss.
+    pub(super) fn step(&mut self, batch: &Batch, config: &Config) -> Result<f64, TrainError> {
+        let n = batch.n_classes as i64;
+        let images = images(&batch.images, config.network()?.input_side, self.device)?;
+        let embeddings = self.net.embed(&images, Mode::Train)?; // [2n, d]
+        let (queries, supports) = (embeddings.narrow(0, 0, n), embeddings.narrow(0, n, n));
+        let loss = loss(
+            &self.net.logits(&queries, &supports)?,
+            config.train.pair_loss,
+        )?;
+        let rate = self
+            .progress
+            .schedule
+            .learning_rate(&config.train, self.progress.step);
+        self.optimizer.minimize(&loss, rate)?;
+        let value = loss.f_double_value(&[])?;
+        if !value.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.progress.step,
+                loss: value,
+            });
+        }
+        self.progress.step += 1;
+        Ok(value)
+    }
+
+    /// Remembers the network when no validation was better so far.
+    pub(super) fn keep_if_best(&mut self, accuracy: f64) -> Result<(), TrainError> {
+        if accuracy >= self.progress.best_accuracy {
+            self.progress.best_accuracy = accuracy;
+            self.progress.best_step = self.progress.step;
+            copy(&self.net.state(), &self.best)?;
+        }
+        Ok(())
+    }
+
+    /// The network of the best validation, folded.
+    pub(super) fn finish(&self) -> Result<Trained, TrainError> {
+        copy(&self.best, &self.net.state())?;
+        let progress = self.progress.clone();
+        Ok(Trained {
+            net: self.net.fold()?,
+            progress,
+            precision: self.precision,
+        })
+    }
+}
+
+/// Ink `[n][side][side]` as a tensor of numbers in `0..1`, by the scale of the deployed input.
+pub(super) fn images(ink: &[u8], side: usize, device: Device) -> Result<Tensor, TrainError> {
+    let side = side as i64;
+    let images = Tensor::f_from_slice(ink)?.f_reshape([-1, side, side])?;
+    Ok(images.to_device(device).f_to_kind(Kind::Float)? / 256.0)
+}
+
+/// Copies tensors onto others of the same shapes, in order.
+fn copy(from: &[(String, Tensor)], to: &[(String, Tensor)]) -> Result<(), TrainError> {
+    no_grad(|| {
+        for ((_, from), (_, to)) in from.iter().zip(to) {
+            to.shallow_clone().f_copy_(from)?;
+        }
+        Ok(())
+    })
+}

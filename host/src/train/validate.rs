@@ -1,0 +1,55 @@
+//! Validation: N-way trials on held-out alphabets with a network that is still in training.
+
+use tch::{Device, no_grad};
+
+use super::TrainError;
+use super::net::{Mode, Net, values};
+use super::state::images;
+use crate::engine::network_input;
+use crate::trials::{Accuracy, TrialSet};
+
+/// Images in one forward pass.
+const BATCH: usize = 256;
+
+/// N-way accuracy of a network that is still in training.
+pub(super) fn accuracy(
+    net: &Net,
+    trials: &TrialSet,
+    device: Device,
+) -> Result<Accuracy, TrainError> {
+    let embeddings = no_grad(|| embed_all(net, trials, device))?;
+    let folded = net.fold()?;
+    let d = embeddings.len() / trials.images.len().max(1);
+    let embedding = |index: usize| &embeddings[index * d..(index + 1) * d];
+    let right = trials.trials.iter().filter(|trial| {
+        let query = embedding(trial.query);
+        let logits = trial.support.iter().map(|shots| {
+            shots
+                .iter()
+                .map(|&shot| folded.logit(query, embedding(shot)))
+                .sum::<f32>()
+        });
+        let logits: Vec<f32> = logits.collect();
+        // A tie is wrong: a network that has collapsed must not look good.
+        let best = logits[trial.answer];
+        logits
+            .iter()
+            .enumerate()
+            .all(|(class, &logit)| class == trial.answer || logit < best)
+    });
+    Ok(Accuracy::of(right.count(), trials.trials.len()))
+}
+
+/// Embeddings of every image of `trials`, `[n][d]`.
+fn embed_all(net: &Net, trials: &TrialSet, device: Device) -> Result<Vec<f32>, TrainError> {
+    let mut all = Vec::new();
+    for drawings in trials.images.chunks(BATCH) {
+        let inputs = drawings
+            .iter()
+            .map(|drawing| network_input(drawing, net.spec().input()));
+        let inputs: Vec<Vec<u8>> = inputs.collect::<Result<_, _>>()?;
+        let images = images(&inputs.concat(), net.spec().input_side, device)?;
+        all.extend(values(&net.embed(&images, Mode::Evaluate)?)?);
+    }
+    Ok(all)
+}
