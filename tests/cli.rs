@@ -88,8 +88,9 @@ fn data_errors_name_the_file_and_the_fix() {
     assert_eq!(left, 0, "no model under its final name");
 }
 
+/// One run serves several tests' worth of questions: it costs a minute.
 #[test]
-fn model_errors_name_the_file() {
+fn a_run_leaves_its_files_and_refuses_damaged_ones() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let evaluate = |run: &str| onelook(at, &["evaluate", run, "--dataset", "synthetic"]);
@@ -143,13 +144,29 @@ fn model_errors_name_the_file() {
     assert_eq!(inspection["macs"], 18_745_344);
     assert_eq!(inspection["arena_bytes"], report["network"]["arena_bytes"]);
 
+    let good = fs::read(at.join("runs/tiny/model.onelook")).unwrap();
+    damaged_models_are_refused(at, &good);
+    let output = onelook(at, &["export", "runs/tiny", "--dataset", "synthetic"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        fs::read(at.join("runs/tiny/model.onelook")).unwrap(),
+        good,
+        "the same checkpoint gives the same file"
+    );
+}
+
+fn damaged_models_are_refused(at: &Path, good: &[u8]) {
     let model = at.join("runs/tiny/model.onelook");
-    let good = fs::read(&model).unwrap();
     let damaged = |change: &dyn Fn(&mut Vec<u8>), words: &[&str]| {
-        let mut bytes = good.clone();
+        let mut bytes = good.to_vec();
         change(&mut bytes);
         fs::write(&model, bytes).unwrap();
-        refused(&evaluate("runs/tiny"), 1, words);
+        let evaluate = ["evaluate", "runs/tiny", "--dataset", "synthetic"];
+        refused(&onelook(at, &evaluate), 1, words);
     };
     damaged(
         &|bytes| bytes.truncate(5000),
@@ -162,17 +179,5 @@ fn model_errors_name_the_file() {
     damaged(
         &|bytes| bytes[4] = 9,
         &["model.onelook", "version 9", "export"],
-    );
-    // Whole, but another model than the ONNX files beside it belong to.
-    let output = onelook(at, &["export", "runs/tiny", "--dataset", "synthetic"]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert_eq!(
-        fs::read(&model).unwrap(),
-        good,
-        "the same checkpoint gives the same file"
     );
 }

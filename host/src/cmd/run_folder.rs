@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::files::create_folder;
 
 /// Where a run lives.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,9 +16,9 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// A new folder for a run; an older run is never overwritten.
-    pub(super) fn create(&self, default: &str) -> Result<PathBuf, Failure> {
-        let folder = match &self.name {
+    /// Folder of a new run, not yet created; an older run is never overwritten.
+    pub(super) fn unoccupied(&self, default: &str) -> Result<PathBuf, Failure> {
+        match &self.name {
             Some(name) => {
                 let folder = self.named(name)?;
                 if occupied(&folder) {
@@ -28,25 +27,30 @@ impl RunArgs {
                         "{at} already holds a run; go on with --resume, or choose another --name"
                     )));
                 }
-                folder
+                Ok(folder)
             }
-            None => self
+            None => Ok(self
                 .numbered(default)
                 .find(|folder| !occupied(folder))
-                .unwrap_or_default(),
-        };
-        create_folder(&folder).map_err(Failure::work)?;
-        Ok(folder)
+                .unwrap_or_default()),
+        }
     }
 
-    /// The folder of an unfinished run: the named one, or the last of the default's.
-    pub(super) fn unfinished(&self, default: &str, marker: &str) -> Result<PathBuf, Failure> {
+    /// The folder of a run that was started and not finished: the named one, or the last of the
+    /// default's. `started` and `finished` are files that tell.
+    pub(super) fn unfinished(
+        &self,
+        default: &str,
+        [started, finished]: [&str; 2],
+    ) -> Result<PathBuf, Failure> {
+        let unfinished =
+            |folder: &PathBuf| folder.join(started).exists() && !folder.join(finished).exists();
         let last = match &self.name {
-            Some(name) => Some(self.named(name)?).filter(|folder| folder.join(marker).exists()),
+            Some(name) => Some(self.named(name)?).filter(unfinished),
             None => self
                 .numbered(default)
                 .take_while(|folder| occupied(folder))
-                .filter(|folder| folder.join(marker).exists())
+                .filter(unfinished)
                 .last(),
         };
         last.ok_or_else(|| {
@@ -95,22 +99,27 @@ mod tests {
     #[test]
     fn never_overwrites() {
         let out = tempfile::tempdir().unwrap();
-        let first = args(out.path(), None).create("micro").unwrap();
-        std::fs::write(first.join("state"), "").unwrap();
-        let second = args(out.path(), None).create("micro").unwrap();
+        let first = args(out.path(), None).unoccupied("micro").unwrap();
+        std::fs::create_dir(&first).unwrap();
+        std::fs::write(first.join("started"), "").unwrap();
+        let second = args(out.path(), None).unoccupied("micro").unwrap();
         assert_eq!(second, out.path().join("micro-2"));
-        assert!(matches!(
-            args(out.path(), Some("micro")).create("x"),
-            Err(Failure::Usage(_))
-        ));
-        assert!(matches!(
-            args(out.path(), Some("../x")).create("x"),
-            Err(Failure::Usage(_))
-        ));
-        assert_eq!(
-            args(out.path(), None).unfinished("micro", "state").unwrap(),
-            first
-        );
-        assert!(args(out.path(), None).unfinished("micro", "other").is_err());
+        for name in ["micro", "../x"] {
+            let refused = args(out.path(), Some(name)).unoccupied("x");
+            assert!(matches!(refused, Err(Failure::Usage(_))));
+        }
+    }
+
+    #[test]
+    fn only_unfinished_runs_go_on() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("micro");
+        let found = || args(out.path(), None).unfinished("micro", ["started", "finished"]);
+        assert!(found().is_err());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("started"), "").unwrap();
+        assert_eq!(found().unwrap(), folder);
+        std::fs::write(folder.join("finished"), "").unwrap();
+        assert!(found().is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! Train → fold → quantize → export → measure → verify. The first half is here, the second is
 //! [`export::finish`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -11,6 +11,7 @@ use super::args::DataArgs;
 use super::run_folder::RunArgs;
 use super::{Failure, Verdict};
 use crate::config::Config;
+use crate::report::REPORT_JSON;
 
 /// Training time of `--quick`.
 const QUICK_MINUTES: f64 = 4.0;
@@ -100,12 +101,23 @@ impl Args {
     }
 }
 
+/// The folder and the configuration of the run. Nothing is written yet, so that whatever can be
+/// refused is refused before minutes of building or training.
+fn plan(args: &Args) -> Result<(PathBuf, Config), Failure> {
+    if args.resume {
+        let folder = args
+            .run
+            .unfinished(&args.default_name(), [CONFIG_FILE, REPORT_JSON])?;
+        let config = Config::read(&folder.join(CONFIG_FILE)).map_err(Failure::usage)?;
+        return Ok((folder, config));
+    }
+    let config = args.config()?;
+    Ok((args.run.unoccupied(&args.default_name())?, config))
+}
+
 #[cfg(not(feature = "train"))]
 pub(super) fn run(args: Args) -> Result<Verdict, Failure> {
-    // Everything that can be refused is refused before minutes of building.
-    if !args.resume {
-        args.config()?;
-    }
+    plan(&args)?;
     args.data.find()?;
     super::launch::with_libtorch()
 }
@@ -118,26 +130,32 @@ mod with_torch {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::super::export::Job;
-    use super::{Args, CONFIG_FILE, Config, DeviceName, Failure, Path, PathBuf, Verdict};
+    use super::{Args, CONFIG_FILE, DeviceName, Failure, Verdict, plan};
     use crate::checkpoint::{self, CHECKPOINT};
-    use crate::files::write_whole;
+    use crate::files::{create_folder, write_whole};
     use crate::report::Training;
     use crate::train::run::RESUME_FILE;
     use crate::train::{Outcome, Session};
 
-    /// Set by Ctrl-C.
+    /// Set by Ctrl-C, which ends the process when it is set already.
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
     pub(in super::super) fn run(args: Args) -> Result<Verdict, Failure> {
-        if !args.resume {
-            args.config()?; // refused before anything is read
-        }
+        let (folder, config) = plan(&args)?;
         let device = device(args.device)?;
         let drawings = args.data.open()?;
         let background = drawings.background()?;
-        let (folder, config) = open_run(&args)?;
+        if !args.resume {
+            create_folder(&folder).map_err(Failure::work)?;
+            let toml = config.to_toml();
+            write_whole(&folder.join(CONFIG_FILE), toml.as_bytes()).map_err(Failure::work)?;
+        }
         // Fails only when a handler is set already, and there is no other.
-        let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(Verdict::Interrupted.exit_code().into());
+            }
+        });
         eprintln!("run: {} (seed {})", folder.display(), config.train.seed);
         let session = Session {
             config: &config,
@@ -154,6 +172,8 @@ mod with_torch {
                 return Ok(Verdict::Interrupted);
             }
         };
+        // From here on there is nothing to save: Ctrl-C ends the process, --resume goes on here.
+        INTERRUPTED.store(true, Ordering::Relaxed);
         checkpoint::write(&folder.join(CHECKPOINT), &trained.net, &config)
             .map_err(Failure::work)?;
         let training = Training {
@@ -188,22 +208,5 @@ mod with_torch {
                     .to_owned(),
             )),
         }
-    }
-
-    /// A new folder with its configuration, or that of the run to go on with.
-    fn open_run(args: &Args) -> Result<(PathBuf, Config), Failure> {
-        if args.resume {
-            let folder = args.run.unfinished(&args.default_name(), CONFIG_FILE)?;
-            let config = Config::read(&folder.join(CONFIG_FILE)).map_err(Failure::usage)?;
-            return Ok((folder, config));
-        }
-        let config = args.config()?;
-        let folder = args.run.create(&args.default_name())?;
-        write_config(&folder, &config)?;
-        Ok((folder, config))
-    }
-
-    fn write_config(folder: &Path, config: &Config) -> Result<(), Failure> {
-        write_whole(&folder.join(CONFIG_FILE), config.to_toml().as_bytes()).map_err(Failure::work)
     }
 }
