@@ -157,6 +157,25 @@ fn a_run_leaves_its_files_and_refuses_damaged_ones() {
         good,
         "the same checkpoint gives the same file"
     );
+    a_changed_weight_is_a_mismatch(at);
+}
+
+/// One weight of the ONNX files is no longer the device's: exit code 3, and where it begins.
+fn a_changed_weight_is_a_mismatch(at: &Path) {
+    for file in ["model-int8.onnx", "encoder-int8.onnx"] {
+        let path = at.join("runs/tiny").join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        // The large convolutions lie in the middle of the file.
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x20;
+        fs::write(&path, bytes).unwrap();
+    }
+    let output = onelook(at, &["verify", "runs/tiny", "--dataset", "synthetic"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{stdout}");
+    for word in ["DIFFERENT", "layer", "Conv", "channel"] {
+        assert!(stdout.contains(word), "`{word}` is not in: {stdout}");
+    }
 }
 
 fn damaged_models_are_refused(at: &Path, good: &[u8]) {
