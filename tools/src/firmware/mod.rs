@@ -2,11 +2,13 @@
 //!
 //! In: a board. Out: the ELF file, and how much flash and RAM it takes.
 
+mod audit;
 mod size;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
 
+pub use audit::audit;
 pub use size::{Size, size};
 pub use toolchain::{Toolchain, toolchain};
 
@@ -74,6 +76,38 @@ fn build_in(folder: &Path, board: Board, toolchain: &Toolchain) -> Result<PathBu
         next: "look for a `target-dir` in the cargo configuration above firmware/ and remove it"
             .into(),
     })
+}
+
+/// Other processors that `shared` must compile for: without an FPU, without DSP, with TrustZone,
+/// and two that are not ARM.
+pub const SHARED_TARGETS: [&str; 5] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imac-unknown-none-elf",
+    "wasm32-unknown-unknown",
+];
+
+/// Builds the crate `shared` alone for `target`.
+///
+/// # Errors
+/// There is no toolchain and none can be installed, or the build fails.
+pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError> {
+    let mut command = toolchain(target, progress)?.cargo("build", target);
+    command.current_dir(repo::root());
+    command.args([
+        "--quiet",
+        "--release",
+        "--package",
+        "shared",
+        "--target-dir",
+    ]);
+    // Another compiler than the workspace's may be at work, so not in the workspace's folder.
+    command.arg(folder().join("target"));
+    inherit(
+        &mut command,
+        "the compiler's messages above say what to change",
+    )
 }
 
 /// Checks the firmware with clippy; any warning is an error.

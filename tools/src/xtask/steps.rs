@@ -66,6 +66,7 @@ pub(crate) fn run(step: Step, bench: &mut Bench) -> Outcome {
         Step::Clippy => clippy(bench),
         Step::Doc => doc(bench),
         Step::Firmware => build_firmware(bench),
+        Step::Shared => build_shared(bench),
         Step::Test => test(bench),
         Step::TrainSmoke => train_smoke(bench),
     };
@@ -125,8 +126,19 @@ fn doc(bench: &mut Bench) -> Result<Outcome> {
 }
 
 fn build_firmware(bench: &mut Bench) -> Result<Outcome> {
-    let size = firmware::size(&bench.firmware()?)?;
-    Ok(Outcome::passed(super::describe_size(size)))
+    let elf = bench.firmware()?;
+    let (functions, size) = (firmware::audit(&elf)?, firmware::size(&elf)?);
+    let size = super::describe_size(size);
+    Ok(Outcome::passed(format!(
+        "{functions} symbols, no heap, no panic; {size}"
+    )))
+}
+
+fn build_shared(bench: &mut Bench) -> Result<Outcome> {
+    for target in firmware::SHARED_TARGETS {
+        firmware::build_shared(target, &bench.progress)?;
+    }
+    Ok(Outcome::passed(firmware::SHARED_TARGETS.join(", ")))
 }
 
 fn test(bench: &mut Bench) -> Result<Outcome> {

@@ -23,16 +23,18 @@ pub(crate) enum Step {
     Clippy,
     /// build the documentation; a warning is an error
     Doc,
-    /// build the firmware and measure it
+    /// build the firmware, measure it, and see that no allocator or panic is in it
     Firmware,
+    /// build shared for other processors
+    Shared,
     /// run all tests
     Test,
     /// train for a minute, export and verify
     TrainSmoke,
 }
 
-/// What takes minutes and seldom finds what the other steps do not.
-const LEFT_OUT_WHEN_QUICK: [Step; 2] = [Step::Doc, Step::TrainSmoke];
+/// What takes long and seldom finds what the other steps do not.
+const LEFT_OUT_WHEN_QUICK: [Step; 3] = [Step::Doc, Step::Shared, Step::TrainSmoke];
 
 /// Which steps to run and when to stop.
 #[derive(Debug, Args)]
