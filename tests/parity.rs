@@ -138,7 +138,7 @@ fn adversarial_trials(side: usize, rng: &mut ChaCha8Rng) -> TrialSet {
         image(&|_, _| 0),
         image(&|_, _| 255),
         image(&|at, _| {
-            if (at / side + at % side) % 2 == 0 {
+            if (at / side + at % side).is_multiple_of(2) {
                 255
             } else {
                 0
