@@ -80,10 +80,16 @@ impl LayerSpec {
 }
 
 /// A preset's name and what it is for.
-pub const PRESETS: [(&str, &str); 1] = [(
-    "micro",
-    "the network that ships: 48×48, 213,217 parameters, 18.7 M MAC per image",
-)];
+pub const PRESETS: [(&str, &str); 2] = [
+    (
+        "micro",
+        "the network that ships: 48×48, 213,217 parameters, 18.7 M MAC per image",
+    ),
+    (
+        "nano",
+        "for small memories: 40×40, 56,969 parameters, 3.3 M MAC per image",
+    ),
+];
 
 impl NetSpec {
     /// The preset of that name.
@@ -111,6 +117,19 @@ impl NetSpec {
                     pool,
                     conv(128, 1),
                     conv(64, 1),
+                    pool,
+                ],
+            }),
+            "nano" => Some(Self {
+                input_side: 40,
+                layers: vec![
+                    conv(16, 2),
+                    conv(24, 1),
+                    pool,
+                    conv(32, 1),
+                    pool,
+                    conv(64, 1),
+                    conv(48, 1),
                     pool,
                 ],
             }),
@@ -212,6 +231,14 @@ mod tests {
         assert_eq!(micro.embedding(), Ok(Hwc::new(3, 3, 64)));
         assert_eq!(micro.parameters(), Ok(213_217));
         assert_eq!(micro.macs(), Ok(18_745_344));
+    }
+
+    #[test]
+    fn nano_costs_what_it_says() {
+        let nano = NetSpec::preset("nano").unwrap();
+        assert_eq!(nano.embedding(), Ok(Hwc::new(2, 2, 48)));
+        assert_eq!(nano.parameters(), Ok(56_969));
+        assert_eq!(nano.macs(), Ok(3_283_200));
     }
 
     #[test]

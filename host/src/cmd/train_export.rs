@@ -24,7 +24,7 @@ pub(super) struct Args {
     data: DataArgs,
     #[command(flatten)]
     run: RunArgs,
-    /// A network and its training recipe.
+    /// A network and its training recipe: micro (the one that ships) or nano (for small memories).
     #[arg(long, default_value = "micro")]
     preset: String,
     /// TOML file with a configuration; the other flags win over it.
