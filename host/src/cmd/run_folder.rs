@@ -61,6 +61,13 @@ impl RunArgs {
         })
     }
 
+    /// The flags that go on with the run in `folder`.
+    #[cfg(feature = "train")]
+    pub(super) fn resume_flags(&self, folder: &Path) -> String {
+        let name = folder.file_name().unwrap_or_default().display();
+        format!("--resume --out {} --name {name}", self.out.display())
+    }
+
     fn named(&self, name: &str) -> Result<PathBuf, Failure> {
         let plain = Path::new(name).file_name().is_some_and(|file| file == name);
         if plain {

@@ -167,8 +167,8 @@ mod with_torch {
         let trained = match session.run(args.resume).map_err(Failure::work)? {
             Outcome::Finished(trained) => trained,
             Outcome::Interrupted { step } => {
-                let name = folder.file_name().unwrap_or_default().to_string_lossy();
-                eprintln!("stopped at step {step}; go on with --resume --name {name}");
+                let go_on = args.run.resume_flags(&folder);
+                eprintln!("stopped at step {step}; go on with the same --data and {go_on}");
                 return Ok(Verdict::Interrupted);
             }
         };
