@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::dataset::{Character, Dataset, Drawing};
+use crate::dataset::{Alphabet, Character, Dataset, Drawing};
 use crate::omniglot::Run;
 
 /// Trials over one pool of drawings.
@@ -153,6 +153,50 @@ pub fn mixed(
     Ok(pool.set)
 }
 
+/// Every character of the data set against every other: one drawer draws the whole support set,
+/// another all queries, `repeats` times with other drawers. The hardest task there is here.
+///
+/// # Errors
+/// [`TrialError`] when there are fewer than two characters or drawers.
+pub fn all_way(data: &Dataset, repeats: usize, seed: u64) -> Result<TrialSet, TrialError> {
+    let characters: Vec<&Character> = data.characters().collect();
+    let n_way = characters.len();
+    let n_drawers = data
+        .alphabets
+        .iter()
+        .map(Alphabet::n_drawers)
+        .min()
+        .unwrap_or(0);
+    if n_way < 2 || n_drawers < 2 {
+        return Err(TrialError {
+            task: "data set",
+            n_way: n_way.max(2),
+            k_shot: 1,
+        });
+    }
+    let mut pool = Pool::new(format!("all_characters_{n_way}way_1shot"));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for _ in 0..repeats {
+        let drawers = index::sample(&mut rng, n_drawers, 2);
+        let mut by = |drawer: usize| -> Vec<usize> {
+            let drawings = characters
+                .iter()
+                .map(|character| &character.drawings[drawer]);
+            drawings.map(|drawing| pool.image(drawing)).collect()
+        };
+        let (support, queries) = (by(drawers.index(0)), by(drawers.index(1)));
+        let support: Vec<Vec<usize>> = support.into_iter().map(|shot| vec![shot]).collect();
+        for (answer, query) in queries.into_iter().enumerate() {
+            pool.set.trials.push(Trial {
+                support: support.clone(),
+                query,
+                answer,
+            });
+        }
+    }
+    Ok(pool.set)
+}
+
 /// A trial set under construction: every drawing is kept once.
 struct Pool {
     set: TrialSet,
@@ -288,6 +332,33 @@ mod tests {
                 "the true class stands first {first} times"
             );
         }
+    }
+
+    #[test]
+    fn all_way_asks_for_every_character_once() {
+        let data = glyphs::synthetic(3, "background", 2, 4);
+        let set = all_way(&data, 2, 1).unwrap();
+        assert_eq!((set.n_way(), set.trials.len()), (8, 16));
+        assert_eq!(set.protocol, "all_characters_8way_1shot");
+        for half in set.trials.chunks(8) {
+            let mut queries: Vec<usize> = half.iter().map(|trial| trial.query).collect();
+            queries.sort_unstable();
+            queries.dedup();
+            assert_eq!(queries.len(), 8);
+            let owner = |image: usize| {
+                let is = |c: &Character| {
+                    c.drawings
+                        .iter()
+                        .any(|d| Arc::ptr_eq(d, &set.images[image]))
+                };
+                data.characters().position(is)
+            };
+            for trial in half {
+                assert_eq!(owner(trial.query), owner(trial.support[trial.answer][0]));
+                assert!(trial.support.iter().all(|shots| shots[0] != trial.query));
+            }
+        }
+        assert!(all_way(&Dataset::default(), 1, 1).is_err());
     }
 
     #[test]

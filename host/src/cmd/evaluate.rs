@@ -18,6 +18,8 @@ use crate::trials::{self, TrialSet};
 
 /// Trials of each protocol that is drawn, not given.
 const TRIALS: usize = 10_000;
+/// How often every character is asked for in the all-way protocol.
+const ALL_WAY_REPEATS: usize = 5;
 const SEED: u64 = 0x7472_6961;
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +58,8 @@ enum Protocol {
     Within,
     /// Drawn from all evaluation alphabets at once: easier.
     Mixed,
+    /// Every evaluation character at once, 659-way; --ways, --shots and --trials do not apply.
+    AllWay,
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
@@ -80,6 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
             trials::within_alphabet(&drawings.evaluation()?, ways, shots, trials, seed)
         }
         Protocol::Mixed => trials::mixed(&drawings.evaluation()?, ways, shots, trials, seed),
+        Protocol::AllWay => trials::all_way(&drawings.evaluation()?, ALL_WAY_REPEATS, seed),
     };
     let set = drawn.map_err(Failure::usage)?;
     let mut rows = model_rows(&bundle, &[&set])?;
@@ -107,6 +112,7 @@ pub(super) fn standard_trials(evaluation: &Dataset) -> Result<Vec<TrialSet>, Fai
         trials::within_alphabet(evaluation, 5, 1, TRIALS, SEED),
         trials::mixed(evaluation, 20, 1, TRIALS, SEED),
         trials::mixed(evaluation, 5, 1, TRIALS, SEED),
+        trials::all_way(evaluation, ALL_WAY_REPEATS, SEED),
     ];
     sets.into_iter()
         .collect::<Result<_, _>>()
