@@ -5,13 +5,15 @@
 //!
 #![doc = include_str!("../FORMAT.md")]
 
+mod error;
 mod format;
 mod plan;
 mod view;
 
+pub use error::{CertificateError, Field, FormatError};
 pub use format::{
     EmitError, FORMAT_VERSION, HeadRepr, LayerRepr, MAX_LAYERS, ModelRepr, Preprocessing,
 };
 pub use plan::arena_len;
 pub(crate) use plan::{activation, split};
-pub use view::{CertificateError, Field, FormatError, Layer, Layers, ModelView, Operator};
+pub use view::{Layer, Layers, ModelView, Operator};

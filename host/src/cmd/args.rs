@@ -13,6 +13,19 @@ use crate::{glyphs, trials};
 /// that belong to what was trained on.
 const GLYPH_SEED: u64 = 1;
 
+/// A finished run, and the drawings to look at it with.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SubjectArgs {
+    /// Folder of a finished run.
+    #[arg(value_name = "RUN")]
+    pub(super) folder: PathBuf,
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    /// Print the figures as JSON on stdout.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Where the drawings come from.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct DataArgs {

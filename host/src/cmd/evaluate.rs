@@ -1,10 +1,8 @@
 //! `onelook evaluate`: N-way k-shot accuracy of an exported model.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
-use super::args::DataArgs;
+use super::args::SubjectArgs;
 use super::{Failure, Verdict, spinner};
 use crate::baseline::nearest_pixels;
 use crate::dataset::Dataset;
@@ -24,11 +22,8 @@ const SEED: u64 = 0x7472_6961;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of a finished run.
-    #[arg(value_name = "RUN")]
-    folder: PathBuf,
     #[command(flatten)]
-    data: DataArgs,
+    subject: SubjectArgs,
     /// Which task.
     #[arg(long, value_enum, default_value_t = Protocol::Lake20)]
     protocol: Protocol,
@@ -44,9 +39,6 @@ pub(super) struct Args {
     /// Seed of the drawn trials.
     #[arg(long, default_value_t = SEED)]
     seed: u64,
-    /// Print the figures as JSON on stdout.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Which classes meet in a trial.
@@ -63,8 +55,8 @@ enum Protocol {
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let bundle = Bundle::read(&args.folder).map_err(Failure::work)?;
-    let drawings = args.data.open()?;
+    let bundle = Bundle::read(&args.subject.folder).map_err(Failure::work)?;
+    let drawings = args.subject.data.open()?;
     let Args {
         ways,
         shots,
@@ -94,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         accuracy: nearest_pixels(&set),
         ties: None,
     });
-    if args.json {
+    if args.subject.json {
         println!(
             "{}",
             serde_json::to_string_pretty(&rows).map_err(Failure::work)?

@@ -1,14 +1,14 @@
 //! `onelook export`, and the second half of `train-export`: from a float network to files that
 //! every engine agrees on, and a report about them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use rand::SeedableRng;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::args::{DataArgs, Drawings};
+use super::args::{Drawings, SubjectArgs};
 use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
 use crate::checkpoint::{self, CHECKPOINT};
@@ -27,24 +27,19 @@ const CALIBRATION_SEED: u64 = 0x6361_6c69;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of a finished run.
-    #[arg(value_name = "RUN")]
-    folder: PathBuf,
     #[command(flatten)]
-    data: DataArgs,
-    /// Print the report as JSON on stdout.
-    #[arg(long)]
-    json: bool,
+    subject: SubjectArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let (net, config) = checkpoint::read(&args.folder.join(CHECKPOINT)).map_err(Failure::work)?;
-    let drawings = args.data.open()?;
+    let (net, config) =
+        checkpoint::read(&args.subject.folder.join(CHECKPOINT)).map_err(Failure::work)?;
+    let drawings = args.subject.data.open()?;
     let job = Job {
-        folder: &args.folder,
+        folder: &args.subject.folder,
         net: &net,
         config: &config,
-        json: args.json,
+        json: args.subject.json,
     };
     job.finish(&drawings, &drawings.background()?, None)
 }

@@ -1,11 +1,9 @@
 //! `onelook verify`: are the logits of shared, tract and onnxruntime the same bits?
 
-use std::path::PathBuf;
-
 use indicatif::{ProgressBar, ProgressStyle};
 use tools::Progress;
 
-use super::args::DataArgs;
+use super::args::SubjectArgs;
 use super::{Failure, Verdict};
 use crate::engine::Engine;
 use crate::engine::onnxruntime::{Level, Onnxruntime};
@@ -16,20 +14,14 @@ use crate::verify::{self, VerifyReport};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of a finished run.
-    #[arg(value_name = "RUN")]
-    folder: PathBuf,
     #[command(flatten)]
-    data: DataArgs,
-    /// Print the report as JSON on stdout.
-    #[arg(long)]
-    json: bool,
+    subject: SubjectArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let bundle = Bundle::read(&args.folder).map_err(Failure::work)?;
-    let report = compare(&bundle, &args.data.open()?.lake20()?)?;
-    if args.json {
+    let bundle = Bundle::read(&args.subject.folder).map_err(Failure::work)?;
+    let report = compare(&bundle, &args.subject.data.open()?.lake20()?)?;
+    if args.subject.json {
         println!(
             "{}",
             serde_json::to_string_pretty(&report).map_err(Failure::work)?

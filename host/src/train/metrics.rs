@@ -76,7 +76,16 @@ pub fn append(path: &Path, metrics: &Metrics) -> Result<(), TrainError> {
 /// # Errors
 /// [`TrainError::Write`] naming the file.
 pub fn keep_until(path: &Path, step: usize) -> Result<(), TrainError> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = match std::fs::read_to_string(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(WriteError {
+                path: path.into(),
+                source,
+            }
+            .into());
+        }
+        text => text.unwrap_or_default(),
+    };
     let kept = text.lines().filter(|line| {
         serde_json::from_str::<Metrics>(line).is_ok_and(|metrics| metrics.step <= step)
     });
