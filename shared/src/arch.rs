@@ -2,7 +2,7 @@
 //!
 //! In: an operator whose constructor has checked its lengths, an input and an output that hold its
 //! shapes, and its scratch. Out: the output. [`crate::ops`] checks before it calls; nothing here
-//! can fail. [`portable`] is plain Rust and what the others are compared with.
+//! can fail. `portable` is plain Rust and what the others are compared with.
 
 pub(crate) mod portable;
 

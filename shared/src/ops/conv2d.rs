@@ -18,7 +18,7 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one loop per axis.
-//! - [`conv2d`]: this machine's kernel in `arch`; `arch::portable` takes one dot product per
+//! - [`conv2d`]: this machine's kernel in `arch`; the portable one takes one dot product per
 //!   kernel row, because in HWC the taps of a row are contiguous.
 
 use super::filters::{Bias, Filters, Order};
@@ -82,7 +82,7 @@ impl<'m> Conv2d<'m> {
         Some(&self.filters)
     }
 
-    /// See [`arch::column_scratch_len`].
+    /// See `arch::column_scratch_len`.
     #[must_use]
     pub const fn scratch_len(&self) -> usize {
         arch::column_scratch_len(self.filters.taps())
