@@ -149,19 +149,19 @@ pub fn reference(op: &Conv2d<'_>, input: &[u8], output: &mut [u8]) -> Result<(),
         for x in 0..op.output.w {
             for (weight, bias, shift) in op.channels() {
                 let mut acc = bias;
-                for (tap, &w) in weight.iter().enumerate() {
-                    let (k_y, k_x, c) = (
-                        tap / (kernel * op.input.c),
-                        tap / op.input.c % kernel,
-                        tap % op.input.c,
-                    );
-                    let (i_y, i_x) = (y * stride + k_y, x * stride + k_x);
-                    let on_input = (pad..op.input.h + pad).contains(&i_y)
-                        && (pad..op.input.w + pad).contains(&i_x);
-                    if on_input {
-                        let index = ((i_y - pad) * op.input.w + (i_x - pad)) * op.input.c + c;
-                        let value = input.get(index).copied().unwrap_or(0);
-                        acc = acc.wrapping_add(i32::from(value) * i32::from(w));
+                let mut weights = weight.iter();
+                for k_y in 0..kernel {
+                    for k_x in 0..kernel {
+                        let (i_y, i_x) = (y * stride + k_y, x * stride + k_x);
+                        let on_input = (pad..op.input.h + pad).contains(&i_y)
+                            && (pad..op.input.w + pad).contains(&i_x);
+                        for (c, &w) in weights.by_ref().take(op.input.c).enumerate() {
+                            if on_input {
+                                let pixel = (i_y - pad) * op.input.w + (i_x - pad);
+                                let value = input.get(pixel * op.input.c + c).copied().unwrap_or(0);
+                                acc = acc.wrapping_add(i32::from(value) * i32::from(w));
+                            }
+                        }
                     }
                 }
                 if let Some(out) = outputs.next() {
