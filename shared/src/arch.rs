@@ -11,7 +11,7 @@ pub(crate) use portable::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;
 
-/// Scratch for the windows of [`COLUMNS`] neighbouring outputs, 16 bits a tap, rows of taps padded
+/// Scratch for the windows of four neighbouring outputs, 16 bits a tap, rows of taps padded
 /// to a multiple of 4, and room for aligning them. The same for every processor, because the
 /// arena's length stands in the model file.
 #[must_use]
