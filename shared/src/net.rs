@@ -3,8 +3,7 @@
 //! In: the network's input `[h][w][1]` and an arena of [`ModelView::arena_len`] bytes. Out: the
 //! embedding, `[h][w][c]` of the last layer. The only place where model and operators meet.
 
-use crate::model::{Layer, ModelView, Operator};
-use crate::ops::{conv2d::conv2d, max_pool2d::max_pool2d};
+use crate::model::{Layer, ModelView, Placement};
 use crate::shape::{ShapeError, check_len};
 
 /// Runs one model.
@@ -58,18 +57,17 @@ impl<'m> Encoder<'m> {
             .ok_or(short)?
             .copy_from_slice(image);
 
-        let mut last = 0;
+        let mut last = 0..image.len();
         for (index, layer) in self.model.layers().enumerate() {
-            let (input, output) = (layer.input().len(), layer.output().len());
-            let (input, output) = crate::model::split(arena, index, input, output).ok_or(short)?;
-            match &layer.operator {
-                Operator::Conv2d(op) => conv2d(op, input, output)?,
-                Operator::MaxPool2d(op) => max_pool2d(op, input, output)?,
-            }
-            observe(index, &layer, output);
-            last = index + 1;
+            let place = Placement::new(index, &layer.operator, arena_len).ok_or(short)?;
+            let buffers = place.buffers(arena).ok_or(short)?;
+            layer
+                .operator
+                .run(buffers.input, buffers.output, buffers.scratch)?;
+            observe(index, &layer, buffers.output);
+            last = place.output;
         }
-        let output = crate::model::activation(arena, last, embedding.len()).ok_or(short)?;
+        let output = arena.get(last).ok_or(short)?;
         for (embedding, value) in embedding.iter_mut().zip(output) {
             *embedding = *value;
         }
