@@ -86,7 +86,7 @@ const fn layer(input: [usize; 3], spec: Spec) -> Layer {
 const POOL: Spec = Spec::MaxPool2d { kernel: 2 };
 
 /// Layers that are measured alone.
-pub(crate) const LAYERS: &[Layer] = &[
+pub(crate) const LAYERS: [Layer; 11] = [
     layer([48, 48, 1], conv(32, 3, 2)),
     layer([24, 24, 32], conv(32, 3, 1)),
     layer([12, 12, 32], conv(64, 3, 1)),
@@ -120,7 +120,7 @@ const _: () = {
 };
 
 /// Nets that are measured as a whole and layer by layer.
-pub(crate) const NETS: &[Net] = &[
+pub(crate) const NETS: [Net; 2] = [
     Net {
         name: "micro",
         input_side: 48,

@@ -9,7 +9,7 @@ use shared::model::arena_len;
 use shared::shape::{Hwc, ShapeError};
 
 use crate::layers::{Layer, MAX_LAYERS, Net};
-use crate::operator::{Buffer, Operator, Version};
+use crate::operator::{Buffer, Operator, Values};
 use crate::random::Random;
 
 /// One layer of a chain.
@@ -18,6 +18,17 @@ pub(crate) struct Step<'m> {
     pub(crate) layer: Layer,
     pub(crate) operator: Operator<'m>,
     pub(crate) output: Hwc,
+}
+
+impl Step<'_> {
+    /// Its input and output in the arena.
+    fn split<'a>(
+        &self,
+        arena: &'a mut [u8],
+        index: usize,
+    ) -> Result<(&'a [u8], &'a mut [u8]), ShapeError> {
+        split(arena, index, self.layer.input.len(), self.output.len())
+    }
 }
 
 /// A net with random parameters.
@@ -38,7 +49,7 @@ impl<'m> Chain<'m> {
         let mut steps = [None; MAX_LAYERS];
         for (step, &spec) in steps.iter_mut().zip(net.layers) {
             let layer = Layer { input: shape, spec };
-            let operator = Operator::draw(&layer, random, buffer)?;
+            let operator = Operator::draw(&layer, Values::Typical, random, buffer)?;
             shape = layer.output()?;
             *step = Some(Step {
                 layer,
@@ -64,15 +75,20 @@ impl<'m> Chain<'m> {
         arena_len(self.input, self.steps().map(|step| step.output))
     }
 
-    /// Runs all layers. The fast version puts marks around each.
-    pub(crate) fn run(&self, version: Version, arena: &mut [u8]) -> Result<(), ShapeError> {
+    /// Runs what the firmware runs, each layer between marks.
+    pub(crate) fn run_fast(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
         for (index, step) in self.steps().enumerate() {
-            let (input, output) = (step.layer.input.len(), step.output.len());
-            let (input, output) = split(arena, index, input, output)?;
-            match version {
-                Version::Fast => measure(&step.operator, input, output)?,
-                Version::Reference => step.operator.run(version, input, output)?,
-            }
+            let (input, output) = step.split(arena, index)?;
+            measure(&step.operator, input, output)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the specification of each layer.
+    pub(crate) fn run_reference(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
+        for (index, step) in self.steps().enumerate() {
+            let (input, output) = step.split(arena, index)?;
+            step.operator.run_reference(input, output)?;
         }
         Ok(())
     }
@@ -93,7 +109,7 @@ pub(crate) fn measure(
     output: &mut [u8],
 ) -> Result<(), ShapeError> {
     onelook_mark_start();
-    let result = operator.run(Version::Fast, input, output);
+    let result = operator.run_fast(input, output);
     onelook_mark_stop();
     result
 }

@@ -6,19 +6,19 @@
 use shared::ops::conv2d::{self, Bias, Conv2d, conv2d};
 use shared::ops::l1_head::{self, L1Head, l1_head};
 use shared::ops::max_pool2d::{self, MaxPool2d, max_pool2d};
-use shared::quant::requantize;
+use shared::quant::{MAX_SHIFT, requantize};
 use shared::shape::{Hwc, ShapeError};
 
 use crate::layers::{Layer, Spec};
 use crate::random::Random;
 
-/// Which implementation runs.
+/// How parameters are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    /// What the firmware runs.
-    Fast,
-    /// The specification.
-    Reference,
+pub(crate) enum Values {
+    /// As in a trained network: most outputs are neither 0 nor 255.
+    Typical,
+    /// Anything that the format allows.
+    Extreme,
 }
 
 /// An operator with random parameters.
@@ -37,6 +37,7 @@ impl<'m> Operator<'m> {
     /// Draws the layer's parameters and puts them into `buffer`.
     pub(crate) fn draw(
         layer: &Layer,
+        values: Values,
         random: &mut Random,
         buffer: &mut Buffer<'m>,
     ) -> Result<Self, ShapeError> {
@@ -45,11 +46,19 @@ impl<'m> Operator<'m> {
                 let taps = Hwc::new(window.kernel, window.kernel, layer.input.c).len();
                 let weight = weights(buffer.take(taps.saturating_mul(c_out))?, random);
                 let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
-                random.fill_biases(bias);
                 let shift = buffer.take(c_out)?;
-                // Random signs: a sum of n products grows with the root of n.
-                let root_bits = (usize::BITS - taps.leading_zeros()).div_ceil(2);
-                shift.fill_with(|| 4 + root_bits as u8 + random.below(2) as u8);
+                match values {
+                    Values::Typical => {
+                        random.fill_biases(bias, 2000);
+                        // Random signs: a sum of n products grows with the root of n.
+                        let root_bits = (usize::BITS - taps.leading_zeros()).div_ceil(2);
+                        shift.fill_with(|| 4 + root_bits as u8 + random.below(2) as u8);
+                    }
+                    Values::Extreme => {
+                        random.fill_biases(bias, u16::MAX);
+                        shift.fill_with(|| random.below(u16::from(MAX_SHIFT) + 1) as u8);
+                    }
+                }
                 let bias = Bias::new(bias);
                 Self::Conv2d(Conv2d::new(layer.input, window, weight, bias, shift)?)
             }
@@ -81,39 +90,53 @@ impl<'m> Operator<'m> {
         }
     }
 
-    /// Runs it. Never inlined: every layer is measured in the same code.
+    /// Runs what the firmware runs. Never inlined: one code for everything that is measured.
     #[inline(never)]
-    pub(crate) fn run(
-        &self,
-        version: Version,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<(), ShapeError> {
-        match (self, version) {
-            (Self::Conv2d(op), Version::Fast) => conv2d(op, input, output),
-            (Self::Conv2d(op), Version::Reference) => conv2d::reference(op, input, output),
-            (Self::MaxPool2d(op), Version::Fast) => max_pool2d(op, input, output),
-            (Self::MaxPool2d(op), Version::Reference) => max_pool2d::reference(op, input, output),
-            (Self::L1Head(op), version) => {
-                let (a, b) = input.split_at_checked(input.len() / 2).unwrap_or_default();
-                let logit = match version {
-                    Version::Fast => l1_head(op, a, b)?,
-                    // Certified heads fit: 64 * 255 * 576 < 2^24.
-                    Version::Reference => l1_head::reference(op, a, b)? as i32,
-                };
-                for (out, byte) in output.iter_mut().zip(logit.to_le_bytes()) {
-                    *out = byte;
-                }
-                Ok(())
+    pub(crate) fn run_fast(&self, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+        match self {
+            Self::Conv2d(op) => conv2d(op, input, output)?,
+            Self::MaxPool2d(op) => max_pool2d(op, input, output)?,
+            Self::L1Head(op) => {
+                let (a, b) = embeddings(input);
+                store(l1_head(op, a, b)?, output);
+            }
+            Self::Requantize => requantize_all(input, output),
+        }
+        Ok(())
+    }
+
+    /// Runs the specification.
+    #[inline(never)]
+    pub(crate) fn run_reference(&self, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+        match self {
+            Self::Conv2d(op) => conv2d::reference(op, input, output)?,
+            Self::MaxPool2d(op) => max_pool2d::reference(op, input, output)?,
+            Self::L1Head(op) => {
+                let (a, b) = embeddings(input);
+                // Certified heads fit: 64 * 255 * 576 < 2^24.
+                store(l1_head::reference(op, a, b)? as i32, output);
             }
             // One function is both: its own test compares it with floating point.
-            (Self::Requantize, _) => {
-                for (out, acc) in output.iter_mut().zip(input.as_chunks().0) {
-                    *out = requantize(i32::from_le_bytes(*acc), SHIFT);
-                }
-                Ok(())
-            }
+            Self::Requantize => requantize_all(input, output),
         }
+        Ok(())
+    }
+}
+
+/// The head's input: two embeddings, one behind the other.
+fn embeddings(input: &[u8]) -> (&[u8], &[u8]) {
+    input.split_at_checked(input.len() / 2).unwrap_or_default()
+}
+
+fn store(logit: i32, output: &mut [u8]) {
+    for (out, byte) in output.iter_mut().zip(logit.to_le_bytes()) {
+        *out = byte;
+    }
+}
+
+fn requantize_all(accs: &[u8], output: &mut [u8]) {
+    for (out, acc) in output.iter_mut().zip(accs.as_chunks().0) {
+        *out = requantize(i32::from_le_bytes(*acc), SHIFT);
     }
 }
 

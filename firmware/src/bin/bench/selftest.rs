@@ -1,0 +1,72 @@
+//! Small operators of every shape against their references, on the target.
+//!
+//! In: a number of problems and memory. Out: the first operator that differs. The layers that are
+//! measured have even shapes; kernels go wrong at odd ones: tails of channels and pixels, windows
+//! that are mostly padding, sums at their limits. Nothing here is measured.
+
+use core::fmt;
+
+use shared::shape::{Hwc, ShapeError, Window};
+
+use crate::check::{Check, Difference};
+use crate::layers::{Layer, Spec};
+use crate::operator::Values;
+use crate::random::Random;
+
+/// A problem that an operator got wrong.
+pub(crate) struct Failure {
+    layer: Layer,
+    difference: Difference,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layer, difference } = self;
+        write!(f, "{layer}: {difference}")?;
+        match layer.spec {
+            Spec::Conv2d { window, .. } => write!(f, "; pad {}", window.pad),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs `problems` random problems of each operator.
+pub(crate) fn run(problems: u64, check: &mut Check<'_>) -> Result<Result<(), Failure>, ShapeError> {
+    for seed in 0..problems {
+        let mut random = Random::new(seed);
+        for layer in problem(&mut random) {
+            // A window larger than its input is no problem but a refusal, tested on the desktop.
+            if layer.output().is_err() {
+                continue;
+            }
+            let outcome = check.run(&layer, Values::Extreme, seed, |operator, input, output| {
+                operator.run_fast(input, output)
+            })?;
+            if let Some(difference) = outcome.difference {
+                return Ok(Err(Failure { layer, difference }));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// One layer of each kind.
+fn problem(random: &mut Random) -> [Layer; 4] {
+    let mut up_to = |limit: u16| random.below(limit) as usize + 1;
+    let (h, w, c) = (up_to(9), up_to(9), up_to(20));
+    let (c_out, kernel, stride) = (up_to(20), up_to(4), up_to(3));
+    let pad = up_to(4).min(kernel) - 1;
+    let window = Window {
+        kernel,
+        stride,
+        pad,
+    };
+    let input = Hwc::new(h, w, c);
+    [
+        (input, Spec::Conv2d { c_out, window }),
+        (input, Spec::MaxPool2d { kernel }),
+        (Hwc::new(2, 1, c * h), Spec::L1Head),
+        (Hwc::new(h, w, size_of::<i32>()), Spec::Requantize),
+    ]
+    .map(|(input, spec)| Layer { input, spec })
+}
