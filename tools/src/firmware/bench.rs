@@ -3,6 +3,12 @@
 //! In: a board. Out: for each operator and net, its size, its exact instructions, and an estimate of
 //! its cycles.
 
+pub mod baseline;
+pub mod peers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Board, Program, Symbols, build, size, toolchain};
@@ -25,6 +31,14 @@ pub struct Report {
     pub text: u64,
     /// Layers and nets, in the order of the bench.
     pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// The row of one layer.
+    #[must_use]
+    pub fn row(&self, layer: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.layer == layer)
+    }
 }
 
 /// One layer or net. Counts are exact, without the marks' own instructions.
@@ -76,6 +90,24 @@ pub enum BenchError {
         /// What does not fit.
         reason: String,
     },
+    /// A file is not a baseline.
+    #[error(
+        "{path}: {source}\nnext: take it from version control, or write it again with `cargo xtask bench firmware --bless`"
+    )]
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Row {
+    /// Instructions per multiply-accumulate; `None` where there are none.
+    #[must_use]
+    pub fn per_mac(&self) -> Option<f64> {
+        (self.macs > 0).then(|| self.instructions as f64 / self.macs as f64)
+    }
 }
 
 /// Builds the bench for a board and runs it.
@@ -102,7 +134,7 @@ pub fn run(board: Board, progress: &Progress) -> Result<Report, BenchError> {
 }
 
 /// Seconds on a desktop core, minutes on a busy one.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Joins the bench's lines, one for each region, with the regions. The first measures the marks.
 fn rows(stdout: &str, regions: &[Region]) -> Result<Vec<Row>, String> {
@@ -150,6 +182,29 @@ fn row(line: &str, region: &Region, marks: &Region) -> Result<Row, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A report of layers with so many instructions each.
+    pub(super) fn report(layers: &[(&str, u64)]) -> Report {
+        let row = |&(layer, instructions): &(&str, u64)| Row {
+            layer: layer.into(),
+            macs: 10,
+            outputs: 1,
+            arena: 2,
+            digest: Some("0123abcd".into()),
+            instructions,
+            loads: 1,
+            stores: 1,
+            branches: 1,
+            cycles: 1,
+            stack: 1,
+        };
+        Report {
+            board: "an386".into(),
+            rustc: "rustc 1".into(),
+            text: 100,
+            rows: layers.iter().map(row).collect(),
+        }
+    }
 
     fn region(instructions: u64) -> Region {
         Region {

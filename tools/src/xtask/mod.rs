@@ -40,7 +40,7 @@ enum Command {
         #[command(subcommand)]
         action: FirmwareCommand,
     },
-    /// Measures
+    /// Measures what has been built
     Bench {
         #[command(subcommand)]
         what: bench::What,
@@ -117,7 +117,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
     match cli.command {
         Command::Setup { what, mirror } => setup::run(what, mirror.as_deref(), &progress)?,
         Command::Firmware { action } => run_firmware(action, &progress)?,
-        Command::Bench { what } => bench::run(&what, &progress)?,
+        Command::Bench { what } => {
+            if !bench::run(&what, &progress)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Test(options) => return Ok(test::run(&options, &progress)),
     }
     Ok(ExitCode::SUCCESS)
