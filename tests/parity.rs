@@ -26,6 +26,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use tests::run_device;
+use tools::firmware::AN386;
 
 const N_WAY: usize = 20;
 const N_TRIALS: usize = 24;
@@ -170,7 +171,7 @@ fn device_agrees_with_the_desktop() {
     fs::write(folder.path().join("model.onelook"), bundle.model()).unwrap();
     fs::write(folder.path().join("trials.bin"), trials_file(&set, &view)).unwrap();
 
-    let output = run_device(folder.path()).unwrap();
+    let output = run_device(AN386, folder.path()).unwrap();
     let lines: Vec<&str> = output.stdout.lines().skip(1).collect();
     assert_eq!(lines.len(), N_TRIALS);
     let shared = host::engine::shared::Shared::new(view);

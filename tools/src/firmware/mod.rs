@@ -34,6 +34,14 @@ pub struct Board {
     pub machine: &'static str,
 }
 
+impl Board {
+    /// The variable by which tests are told the ELF file of [`Program::Trials`].
+    #[must_use]
+    pub fn variable(self) -> String {
+        format!("ONELOOK_FIRMWARE_{}", self.name.to_uppercase())
+    }
+}
+
 /// ARM's MPS2 with a Cortex-M4F, as QEMU simulates it.
 pub const AN386: Board = Board {
     name: "an386",

@@ -10,7 +10,7 @@ use tools::Progress;
 use tools::firmware::BOARDS;
 use tools::firmware::Board;
 use tools::firmware::bench::baseline::{self, Verdict};
-use tools::firmware::bench::{self, BenchError, Report};
+use tools::firmware::bench::{self, BenchError};
 
 use super::BoardName;
 
@@ -72,63 +72,111 @@ pub(crate) fn run(what: &What, progress: &Progress) -> Result<bool, BenchError> 
 }
 
 /// What a comparison with the baselines found.
+#[derive(Default)]
 pub(crate) struct Checked {
     /// Layers that were compared.
     pub(crate) compared: u64,
-    /// Layers that are worse.
+    /// Layers that are worse, of those that were compared or are gone.
     pub(crate) failures: u64,
-    /// A line for each, and what else is to be said.
+    /// Boards that were not compared.
+    not_compared: Vec<&'static str>,
+    /// A line for each board and for each layer that changed.
     pub(crate) text: String,
 }
 
-/// Compares boards with their baselines; a board without one is named and left out.
+impl Checked {
+    /// All in a few words.
+    pub(crate) fn summary(&self) -> String {
+        let Self {
+            compared, failures, ..
+        } = self;
+        let mut text = format!("{compared} layers compared, {failures} worse");
+        if !self.not_compared.is_empty() {
+            text += &format!("; NOT COMPARED: {}", self.not_compared.join(", "));
+        }
+        text
+    }
+}
+
+/// Compares boards with their baselines. A board that cannot be compared is run all the same.
 pub(crate) fn check(boards: &[Board], progress: &Progress) -> Result<Checked, BenchError> {
-    let mut checked = Checked {
-        compared: 0,
-        failures: 0,
-        text: String::new(),
-    };
+    let mut checked = Checked::default();
     let mut lines = Vec::new();
     for &board in boards {
-        let Some(baseline) = baseline::read(board)? else {
-            lines.push(format!("{}: no baseline", board.name));
-            continue;
-        };
         let report = bench::run(board, progress)?;
-        check_one(board, &baseline, &report, &mut checked, &mut lines);
+        let verdict = baseline::read(board)?.map(|baseline| baseline::compare(&baseline, &report));
+        let rows = report.rows.len();
+        lines.extend(judge(board, rows, verdict, &mut checked));
     }
     checked.text = lines.join("\n");
     Ok(checked)
 }
 
-fn check_one(
+/// Counts a board's verdict and puts it into words.
+fn judge(
     board: Board,
-    baseline: &Report,
-    report: &Report,
+    rows: usize,
+    verdict: Option<Verdict>,
     checked: &mut Checked,
-    lines: &mut Vec<String>,
-) {
+) -> Vec<String> {
     let name = board.name;
-    match baseline::compare(baseline, report) {
-        Verdict::OtherCompiler { baseline, found } => lines.push(format!(
-            "{name}: NOTHING WAS COMPARED: the baseline is of {baseline}, this is {found}"
-        )),
-        Verdict::Compared { failures, notes } => {
-            let rows = report.rows.len();
+    let next = format!("`cargo xtask bench firmware --board {name} --bless`");
+    match verdict {
+        None => {
+            checked.not_compared.push(name);
+            vec![format!(
+                "{name}: NOT COMPARED: it has no baseline; next: {next}"
+            )]
+        }
+        Some(Verdict::OtherCompiler { baseline, found }) => {
+            checked.not_compared.push(name);
+            vec![format!(
+                "{name}: NOT COMPARED: the baseline is of {baseline}, this is {found}"
+            )]
+        }
+        Some(Verdict::Compared { failures, notes }) => {
             checked.compared += rows as u64;
             checked.failures += failures.len() as u64;
-            lines.push(format!(
-                "{name}: {rows} layers compared, {} worse",
-                failures.len()
-            ));
-            let (some_failures, some_notes) = (!failures.is_empty(), !notes.is_empty());
+            let worse = failures.len();
+            let mut lines = vec![format!("{name}: {rows} layers compared, {worse} worse")];
             lines.extend(failures.iter().map(|line| format!("  WORSE {line}")));
             lines.extend(notes.iter().map(|line| format!("  note: {line}")));
-            if some_failures || some_notes {
-                lines.push(format!(
-                    "  next: when this is meant, `cargo xtask bench firmware --board {name} --bless`"
-                ));
+            if lines.len() > 1 {
+                lines.push(format!("  next: when this is meant, {next}"));
             }
+            lines
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tools::firmware::AN386;
+
+    #[test]
+    fn what_is_not_compared_is_said_aloud_and_is_no_failure() {
+        let mut checked = Checked::default();
+        let other = Verdict::OtherCompiler {
+            baseline: "rustc 1".into(),
+            found: "rustc 2".into(),
+        };
+        let lines = judge(AN386, 30, Some(other), &mut checked);
+        assert!(lines[0].contains("NOT COMPARED") && lines[0].contains("rustc 2"));
+        assert_eq!((checked.compared, checked.failures), (0, 0));
+        assert!(checked.summary().ends_with("NOT COMPARED: an386"));
+    }
+
+    #[test]
+    fn a_note_comes_with_the_command_that_blesses() {
+        let mut checked = Checked::default();
+        let verdict = Verdict::Compared {
+            failures: vec![],
+            notes: vec!["a shrank".into()],
+        };
+        let lines = judge(AN386, 30, Some(verdict), &mut checked);
+        assert!(lines.last().unwrap().contains("--board an386 --bless"));
+        assert_eq!((checked.compared, checked.failures), (30, 0));
+        assert_eq!(checked.summary(), "30 layers compared, 0 worse");
     }
 }

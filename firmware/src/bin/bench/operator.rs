@@ -44,21 +44,17 @@ impl<'m> Operator<'m> {
         Ok(match layer.spec {
             Spec::Conv2d { c_out, window } => {
                 let taps = Hwc::new(window.kernel, window.kernel, layer.input.c).len();
-                let weight = weights(buffer.take(taps.saturating_mul(c_out))?, random);
+                let weight = weights(buffer.take(taps.saturating_mul(c_out))?, values, random);
                 let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
                 let shift = buffer.take(c_out)?;
-                match values {
-                    Values::Typical => {
-                        random.fill_biases(bias, 2000);
-                        // Random signs: a sum of n products grows with the root of n.
-                        let root_bits = (usize::BITS - taps.leading_zeros()).div_ceil(2);
-                        shift.fill_with(|| 4 + root_bits as u8 + random.below(2) as u8);
-                    }
-                    Values::Extreme => {
-                        random.fill_biases(bias, u16::MAX);
-                        shift.fill_with(|| random.below(u16::from(MAX_SHIFT) + 1) as u8);
-                    }
-                }
+                let limits = match values {
+                    // Random signs: a sum of n products grows with the root of n.
+                    Values::Typical => (2000, 4 + (usize::BITS - taps.leading_zeros()) / 2, 2),
+                    Values::Extreme => (u16::MAX, 0, MAX_SHIFT + 1),
+                };
+                let (bias_limit, least_shift, shifts) = limits;
+                random.fill_biases(bias, bias_limit);
+                shift.fill_with(|| (least_shift + random.below(u16::from(shifts))) as u8);
                 let bias = Bias::new(bias);
                 Self::Conv2d(Conv2d::new(layer.input, window, weight, bias, shift)?)
             }
@@ -66,7 +62,7 @@ impl<'m> Operator<'m> {
                 Self::MaxPool2d(MaxPool2d::new(layer.input, kernel, kernel)?)
             }
             Spec::L1Head => Self::L1Head(L1Head {
-                weight: weights(buffer.take(layer.input.c)?, random),
+                weight: weights(buffer.take(layer.input.c)?, values, random),
                 bias: -300,
             }),
             Spec::Requantize => Self::Requantize,
@@ -74,9 +70,10 @@ impl<'m> Operator<'m> {
     }
 
     /// Draws an input.
-    pub(crate) fn fill_input(&self, random: &mut Random, input: &mut [u8]) {
+    pub(crate) fn fill_input(&self, values: Values, random: &mut Random, input: &mut [u8]) {
         match self {
             Self::Requantize => random.fill_accs(input.as_chunks_mut().0),
+            _ if values == Values::Extreme && random.below(4) == 0 => input.fill(255),
             _ => random.fill_bytes(input),
         }
     }
@@ -140,9 +137,13 @@ fn requantize_all(accs: &[u8], output: &mut [u8]) {
     }
 }
 
-fn weights<'m>(bytes: &'m mut [u8], random: &mut Random) -> &'m [i8] {
+fn weights<'m>(bytes: &'m mut [u8], values: Values, random: &mut Random) -> &'m [i8] {
     let weights: &mut [i8] = bytemuck::cast_slice_mut(bytes);
-    random.fill_weights(weights);
+    match (values, random.below(4)) {
+        (Values::Extreme, 0) => weights.fill(-64),
+        (Values::Extreme, 1) => weights.fill(63),
+        _ => random.fill_weights(weights),
+    }
     weights
 }
 

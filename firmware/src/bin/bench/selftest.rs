@@ -53,8 +53,8 @@ pub(crate) fn run(problems: u64, check: &mut Check<'_>) -> Result<Result<(), Fai
 /// One layer of each kind.
 fn problem(random: &mut Random) -> [Layer; 4] {
     let mut up_to = |limit: u16| random.below(limit) as usize + 1;
-    let (h, w, c) = (up_to(9), up_to(9), up_to(20));
-    let (c_out, kernel, stride) = (up_to(20), up_to(4), up_to(3));
+    let (h, w, c) = (up_to(9), up_to(9), up_to(40));
+    let (c_out, kernel, stride) = (up_to(40), up_to(4), up_to(3));
     let pad = up_to(4).min(kernel) - 1;
     let window = Window {
         kernel,
