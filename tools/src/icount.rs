@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, create_folder};
 use crate::firmware::Symbols;
-use crate::qemu::{Output, Qemu, QemuError};
+use crate::qemu::{Output, PluginInterface, Qemu, QemuError};
 use crate::{Progress, SetupError, process, qemu, repo};
 
-const SOURCES: [&str; 2] = ["icount.rs", "thumb.rs"];
+const SOURCES: [&str; 3] = ["icount.rs", "interface.rs", "thumb.rs"];
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Addresses from the first up to, not including, the last.
@@ -69,9 +69,8 @@ impl Icount {
     /// This QEMU takes no plugin of this kind, or the plugin cannot be built.
     pub fn provide(progress: &Progress) -> Result<Self, SetupError> {
         qemu::provide(progress)?;
-        qemu::require_plugins()?;
         Ok(Self {
-            library: library(progress)?,
+            library: library(qemu::plugin_interface()?, progress)?,
             arguments: Vec::new(),
         })
     }
@@ -144,10 +143,11 @@ impl Icount {
     }
 }
 
-/// The plugin for this compiler and these sources.
-fn library(progress: &Progress) -> Result<PathBuf, SetupError> {
+/// The plugin for this QEMU, this compiler and these sources.
+fn library(interface: PluginInterface, progress: &Progress) -> Result<PathBuf, SetupError> {
     let sources = repo::root().join("tools/plugin");
     let mut hash = Sha256::new();
+    hash.update(format!("{interface:?}"));
     for name in SOURCES {
         let path = sources.join(name);
         hash.update(std::fs::read(&path).map_err(|e| SetupError::io("read", &path, e))?);
@@ -176,6 +176,9 @@ fn library(progress: &Progress) -> Result<PathBuf, SetupError> {
     let part = folder.join("libicount.part");
     let mut command = rustc();
     command.args(["--edition", "2024", "-O", "-D", "warnings"]);
+    if interface == PluginInterface::Version3 {
+        command.args(["--cfg", "interface_3"]);
+    }
     command.args(["--crate-type", "cdylib", "--crate-name", "icount", "-o"]);
     command.arg(&part).arg(sources.join("icount.rs"));
     process::run(

@@ -24,6 +24,10 @@ pub mod qemu;
 pub mod repo;
 #[cfg(test)]
 mod test_server;
+// The plugin is a program of its own, which cargo does not know; what has no QEMU in it is tested here.
+#[cfg(test)]
+#[path = "../plugin/thumb.rs"]
+mod thumb;
 
 pub use error::SetupError;
 pub use progress::Progress;

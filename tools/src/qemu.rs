@@ -88,46 +88,52 @@ pub fn provide(progress: &Progress) -> Result<(), SetupError> {
     )
 }
 
-/// The first version of QEMU whose plugins are of another kind than ours.
-const TOO_NEW_FOR_PLUGINS: u32 = 9;
+/// A form of QEMU's plugin interface that `tools/plugin/interface.rs` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PluginInterface {
+    /// QEMU 6 to 8.
+    Version1,
+    /// QEMU 9.1 and later.
+    Version3,
+}
 
-/// Whether this QEMU takes the plugin in `tools/plugin`.
+/// Which plugin this QEMU takes.
 ///
 /// # Errors
-/// It was built without plugins, or its plugins are of another kind.
-pub(crate) fn require_plugins() -> Result<(), SetupError> {
+/// It was built without plugins, or takes them in a form that is not known.
+pub(crate) fn plugin_interface() -> Result<PluginInterface, SetupError> {
     let ask = |argument| {
         let mut command = Command::new(PROGRAM);
         process::run(command.arg(argument), Duration::from_secs(30), "")
     };
-    check_plugins(&ask("--help")?, &ask("--version")?)
+    interface_of(&ask("--help")?, &ask("--version")?)
 }
 
-fn check_plugins(help: &str, version: &str) -> Result<(), SetupError> {
-    let next = "use Debian's qemu-system-arm 7.2, or any QEMU 6 to 8 built with --enable-plugins";
+fn interface_of(help: &str, version: &str) -> Result<PluginInterface, SetupError> {
     if !help.lines().any(|line| line.starts_with("-plugin")) {
+        let what =
+            format!("this {PROGRAM} cannot count instructions: it was built without plugins");
+        let next = "use Debian's qemu-system-arm, or build QEMU with --enable-plugins";
         return Err(SetupError::Missing {
-            what: format!("this {PROGRAM} cannot count instructions: it was built without plugins"),
+            what,
             next: next.into(),
         });
     }
     let number = version.split_once("version ").map(|(_, rest)| rest);
     let number = number.and_then(|rest| rest.split_whitespace().next());
     let number = number.unwrap_or_default();
-    let major = number
-        .split('.')
-        .next()
-        .and_then(|major| major.parse().ok());
-    if major.is_some_and(|major: u32| major < TOO_NEW_FOR_PLUGINS) {
-        return Ok(());
+    let mut parts = number.split('.').map_while(|part| part.parse::<u32>().ok());
+    match (parts.next(), parts.next()) {
+        (Some(6..=8), _) => Ok(PluginInterface::Version1),
+        (Some(9), Some(1..)) | (Some(10..), _) => Ok(PluginInterface::Version3),
+        _ => Err(SetupError::Version {
+            place: "the PATH".into(),
+            name: PROGRAM,
+            found: number.into(),
+            needed: "a version whose plugins are known (6 to 8, or 9.1 and later)".into(),
+            next: "use Debian's qemu-system-arm".into(),
+        }),
     }
-    Err(SetupError::Version {
-        place: "the PATH".into(),
-        name: PROGRAM,
-        found: number.into(),
-        needed: "a version from 6 to 8, for its plugin interface,".into(),
-        next: next.into(),
-    })
 }
 
 /// A run to come.
@@ -261,18 +267,18 @@ mod tests {
     }
 
     #[test]
-    fn a_qemu_that_takes_no_plugin_of_ours_is_refused() {
+    fn every_qemu_gets_the_plugin_that_it_takes() {
         let help = "-semihosting  x\n-plugin [file=]<file>[,<argname>=<argvalue>]\n";
-        check_plugins(help, "QEMU emulator version 7.2.22 (Debian 1:7.2)\n").unwrap();
-        let error = check_plugins("-semihosting", "QEMU emulator version 7.2.22");
-        assert!(error.unwrap_err().to_string().contains("--enable-plugins"));
-        for new in [
-            "QEMU emulator version 10.0.2 (Debian)",
-            "QEMU emulator version 9.1.0",
-            "",
-        ] {
-            assert!(check_plugins(help, new).is_err(), "{new}");
+        let of = |number: &str| interface_of(help, &format!("QEMU emulator version {number}\n"));
+        assert_eq!(of("7.2.22 (Debian)").unwrap(), PluginInterface::Version1);
+        assert_eq!(of("8.2.2").unwrap(), PluginInterface::Version1);
+        assert_eq!(of("9.1.0").unwrap(), PluginInterface::Version3);
+        assert_eq!(of("10.0.2").unwrap(), PluginInterface::Version3);
+        for unknown in ["9.0.4", "5.2.0", ""] {
+            assert!(of(unknown).is_err(), "{unknown}");
         }
+        let error = interface_of("-semihosting", "QEMU emulator version 7.2.22");
+        assert!(error.unwrap_err().to_string().contains("--enable-plugins"));
     }
 
     #[test]

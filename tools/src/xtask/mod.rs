@@ -17,7 +17,7 @@ use tools::firmware::{self, AN386, BOARDS, Program};
 use tools::qemu::{self, Qemu, QemuError};
 use tools::{Progress, SetupError};
 
-/// Installs what Onelook needs, builds the firmware, runs the tests.
+/// Installs what Onelook needs, builds and measures the firmware, runs the tests.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub(crate) struct Cli {

@@ -83,6 +83,10 @@ type Result<T, E = SetupError> = std::result::Result<T, E>;
 fn fmt() -> Result<Outcome> {
     show(plain_cargo("fmt --all --check"), "run `cargo fmt --all`")?;
     firmware::fmt()?;
+    let mut plugin = Command::new("rustfmt");
+    plugin.current_dir(repo::root());
+    plugin.args(["--edition", "2024", "--check", "tools/plugin/icount.rs"]);
+    show(plugin, "run it without `--check`")?;
     Ok(Outcome::passed(""))
 }
 
