@@ -15,7 +15,7 @@ use shared::shape::{Hwc, ShapeError, Window};
 pub struct NetSpec {
     /// Height and width of the input in pixels.
     pub input_side: usize,
-    /// First to last; every convolution is followed by batch normalization and ReLU.
+    /// First to last.
     pub layers: Vec<LayerSpec>,
 }
 
@@ -23,7 +23,7 @@ pub struct NetSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LayerSpec {
-    /// Convolution, batch normalization, ReLU.
+    /// Convolution over all channels.
     Conv {
         /// Output channels.
         c_out: usize,
@@ -33,34 +33,204 @@ pub enum LayerSpec {
         stride: usize,
         /// Zeros on each side.
         pad: usize,
+        /// Behind the convolution, while training.
+        #[serde(default, skip_serializing_if = "Norm::is_default")]
+        norm: Norm,
+        /// Behind the normalization.
+        #[serde(default, skip_serializing_if = "Activation::is_default")]
+        activation: Activation,
     },
-    /// Max pooling without padding.
+    /// Convolution of each channel with a kernel of its own.
+    Depthwise {
+        /// Kernel height and width.
+        kernel: usize,
+        /// Step.
+        stride: usize,
+        /// Zeros on each side.
+        pad: usize,
+        /// Behind the convolution, while training.
+        #[serde(default, skip_serializing_if = "Norm::is_default")]
+        norm: Norm,
+        /// Behind the normalization.
+        #[serde(default, skip_serializing_if = "Activation::is_default")]
+        activation: Activation,
+    },
+    /// Largest value of each window; padding never wins.
     MaxPool {
         /// Window height and width.
         kernel: usize,
         /// Step.
         stride: usize,
+        /// Rows and columns of padding on each side.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pad: usize,
+    },
+    /// Mean of each channel: `[h][w][c]` to `[1][1][c]`.
+    GlobalAveragePool,
+    /// Fully connected: every output sees the whole input, in `[h][w][c]` order.
+    Linear {
+        /// Output values.
+        c_out: usize,
+        /// Behind the sum, while training.
+        #[serde(default, skip_serializing_if = "Norm::is_default")]
+        norm: Norm,
+        /// Behind the normalization.
+        #[serde(default, skip_serializing_if = "Activation::is_default")]
+        activation: Activation,
     },
 }
 
-impl LayerSpec {
-    /// Kernel, stride and padding.
+/// What stands between a layer's sums and its activation while training; folded into the weights
+/// afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// Batch normalization (Ioffe and Szegedy 2015).
+    #[default]
+    Batch,
+    /// A plain bias.
+    None,
+}
+
+/// What a layer with weights does to its sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`: the only one that the integer network has, as the clamp at 0.
+    #[default]
+    Relu,
+    /// `1 / (1 + e^-x)`, for networks that stay in floating point.
+    Sigmoid,
+}
+
+impl Norm {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Activation {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
+/// Shape of a layer's weights, `[c_out][c_in][k_h][k_w]` (torch's and ONNX' order).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightShape {
+    /// Output channels.
+    pub c_out: usize,
+    /// Input channels that one output channel sees.
+    pub c_in: usize,
+    /// Kernel height; a linear layer's kernel is its whole input.
+    pub k_h: usize,
+    /// Kernel width.
+    pub k_w: usize,
+}
+
+impl WeightShape {
+    /// Weights of one output channel.
     #[must_use]
-    pub const fn window(&self) -> Window {
+    pub const fn taps(&self) -> usize {
+        self.c_in * self.k_h * self.k_w
+    }
+
+    /// Number of weights.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.c_out * self.taps()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl LayerSpec {
+    /// Convolution, batch normalization, ReLU.
+    #[must_use]
+    pub const fn conv(c_out: usize, kernel: usize, stride: usize, pad: usize) -> Self {
+        Self::Conv {
+            c_out,
+            kernel,
+            stride,
+            pad,
+            norm: Norm::Batch,
+            activation: Activation::Relu,
+        }
+    }
+
+    /// Depthwise convolution, batch normalization, ReLU.
+    #[must_use]
+    pub const fn depthwise(kernel: usize, stride: usize, pad: usize) -> Self {
+        Self::Depthwise {
+            kernel,
+            stride,
+            pad,
+            norm: Norm::Batch,
+            activation: Activation::Relu,
+        }
+    }
+
+    /// Max pooling without padding.
+    #[must_use]
+    pub const fn max_pool(kernel: usize, stride: usize) -> Self {
+        Self::MaxPool {
+            kernel,
+            stride,
+            pad: 0,
+        }
+    }
+
+    /// Fully connected, batch normalization, ReLU.
+    #[must_use]
+    pub const fn linear(c_out: usize) -> Self {
+        Self::Linear {
+            c_out,
+            norm: Norm::Batch,
+            activation: Activation::Relu,
+        }
+    }
+
+    /// Kernel, stride and padding on `input`; the layers that see all of it have the window that
+    /// covers it.
+    #[must_use]
+    pub const fn window(&self, input: Hwc) -> Window {
         match *self {
             Self::Conv {
                 kernel,
                 stride,
                 pad,
                 ..
+            }
+            | Self::Depthwise {
+                kernel,
+                stride,
+                pad,
+                ..
+            }
+            | Self::MaxPool {
+                kernel,
+                stride,
+                pad,
             } => Window {
                 kernel,
                 stride,
                 pad,
             },
-            Self::MaxPool { kernel, stride } => Window {
-                kernel,
-                stride,
+            Self::GlobalAveragePool | Self::Linear { .. } => Window {
+                kernel: input.h,
+                stride: 1,
                 pad: 0,
             },
         }
@@ -71,16 +241,74 @@ impl LayerSpec {
     /// # Errors
     /// [`ShapeError::Window`] when the window does not fit.
     pub const fn output(&self, input: Hwc) -> Result<Hwc, ShapeError> {
-        let c_out = match *self {
-            Self::Conv { c_out, .. } => c_out,
-            Self::MaxPool { .. } => input.c,
-        };
-        self.window().output(input, c_out)
+        match *self {
+            Self::Conv { c_out, .. } => self.window(input).output(input, c_out),
+            Self::Depthwise { .. } | Self::MaxPool { .. } => {
+                self.window(input).output(input, input.c)
+            }
+            Self::GlobalAveragePool => Ok(Hwc::new(1, 1, input.c)),
+            Self::Linear { c_out, .. } => Ok(Hwc::new(1, 1, c_out)),
+        }
+    }
+
+    /// Shape of the weights on `input`; `None` for a layer without.
+    #[must_use]
+    pub const fn weights(&self, input: Hwc) -> Option<WeightShape> {
+        match *self {
+            Self::Conv { c_out, kernel, .. } => Some(WeightShape {
+                c_out,
+                c_in: input.c,
+                k_h: kernel,
+                k_w: kernel,
+            }),
+            Self::Depthwise { kernel, .. } => Some(WeightShape {
+                c_out: input.c,
+                c_in: 1,
+                k_h: kernel,
+                k_w: kernel,
+            }),
+            Self::Linear { c_out, .. } => Some(WeightShape {
+                c_out,
+                c_in: input.c,
+                k_h: input.h,
+                k_w: input.w,
+            }),
+            Self::MaxPool { .. } | Self::GlobalAveragePool => None,
+        }
+    }
+
+    /// Normalization and activation of a layer with weights.
+    #[must_use]
+    pub const fn tail(&self) -> Option<(Norm, Activation)> {
+        match *self {
+            Self::Conv {
+                norm, activation, ..
+            }
+            | Self::Depthwise {
+                norm, activation, ..
+            }
+            | Self::Linear {
+                norm, activation, ..
+            } => Some((norm, activation)),
+            Self::MaxPool { .. } | Self::GlobalAveragePool => None,
+        }
+    }
+
+    /// The operator's name, as in a TOML file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "conv",
+            Self::Depthwise { .. } => "depthwise",
+            Self::MaxPool { .. } => "max_pool",
+            Self::GlobalAveragePool => "global_average_pool",
+            Self::Linear { .. } => "linear",
+        }
     }
 }
 
 /// A preset's name and what it is for.
-pub const PRESETS: [(&str, &str); 2] = [
+pub const PRESETS: [(&str, &str); 4] = [
     (
         "micro",
         "the network that ships: 48×48, 213,217 parameters, 18.7 M MAC per image",
@@ -89,51 +317,93 @@ pub const PRESETS: [(&str, &str); 2] = [
         "nano",
         "for small memories: 40×40, 56,969 parameters, 3.3 M MAC per image",
     ),
+    (
+        "koch",
+        "the paper's: 105×105, 38,951,745 parameters, 909 M MAC per image; floating point only",
+    ),
+    (
+        "seed",
+        "the blog post's variation: the paper's layers under another recipe; floating point only",
+    ),
 ];
 
 impl NetSpec {
     /// The preset of that name.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
-        let conv = |c_out, stride| LayerSpec::Conv {
-            c_out,
-            kernel: 3,
-            stride,
-            pad: 1,
-        };
-        let pool = LayerSpec::MaxPool {
-            kernel: 2,
-            stride: 2,
-        };
         match name {
-            "micro" => Some(Self {
-                input_side: 48,
-                layers: vec![
-                    conv(32, 2),
-                    conv(32, 1),
-                    pool,
-                    conv(64, 1),
-                    conv(64, 1),
-                    pool,
-                    conv(128, 1),
-                    conv(64, 1),
-                    pool,
-                ],
-            }),
-            "nano" => Some(Self {
-                input_side: 40,
-                layers: vec![
-                    conv(16, 2),
-                    conv(24, 1),
-                    pool,
-                    conv(32, 1),
-                    pool,
-                    conv(64, 1),
-                    conv(48, 1),
-                    pool,
-                ],
-            }),
+            "micro" => Some(Self::micro()),
+            "nano" => Some(Self::nano()),
+            "koch" | "seed" => Some(Self::koch()),
             _ => None,
+        }
+    }
+
+    fn micro() -> Self {
+        let conv = |c_out, stride| LayerSpec::conv(c_out, 3, stride, 1);
+        let pool = LayerSpec::max_pool(2, 2);
+        Self {
+            input_side: 48,
+            layers: vec![
+                conv(32, 2),
+                conv(32, 1),
+                pool,
+                conv(64, 1),
+                conv(64, 1),
+                pool,
+                conv(128, 1),
+                conv(64, 1),
+                pool,
+            ],
+        }
+    }
+
+    fn nano() -> Self {
+        let conv = |c_out, stride| LayerSpec::conv(c_out, 3, stride, 1);
+        let pool = LayerSpec::max_pool(2, 2);
+        Self {
+            input_side: 40,
+            layers: vec![
+                conv(16, 2),
+                conv(24, 1),
+                pool,
+                conv(32, 1),
+                pool,
+                conv(64, 1),
+                conv(48, 1),
+                pool,
+            ],
+        }
+    }
+
+    /// Koch et al. 2015, figure 4: no normalization, sigmoid units at the end.
+    fn koch() -> Self {
+        let conv = |c_out, kernel| LayerSpec::Conv {
+            c_out,
+            kernel,
+            stride: 1,
+            pad: 0,
+            norm: Norm::None,
+            activation: Activation::Relu,
+        };
+        let pool = LayerSpec::max_pool(2, 2);
+        let embedding = LayerSpec::Linear {
+            c_out: 4096,
+            norm: Norm::None,
+            activation: Activation::Sigmoid,
+        };
+        Self {
+            input_side: 105,
+            layers: vec![
+                conv(64, 10),
+                pool,
+                conv(128, 7),
+                pool,
+                conv(128, 4),
+                pool,
+                conv(256, 4),
+                embedding,
+            ],
         }
     }
 
@@ -166,26 +436,26 @@ impl NetSpec {
         Ok(shapes)
     }
 
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates of one image, padding counted.
     ///
     /// # Errors
     /// As [`Self::shapes`].
     pub fn macs(&self) -> Result<u64, SpecError> {
         Ok(self
-            .convolutions()?
-            .map(|(weights, output)| (weights * output.h * output.w) as u64)
+            .weights()?
+            .map(|(_, weights, output)| (weights.taps() * output.len()) as u64)
             .sum())
     }
 
-    /// Parameters of the deployed form: weights and biases of convolutions and head.
+    /// Parameters of the deployed form: weights and biases of the layers and of the head.
     ///
     /// # Errors
     /// As [`Self::shapes`].
     pub fn parameters(&self) -> Result<usize, SpecError> {
         let head = self.embedding()?.len() + 1;
         Ok(self
-            .convolutions()?
-            .map(|(weights, output)| weights + output.c)
+            .weights()?
+            .map(|(_, weights, _)| weights.len() + weights.c_out)
             .sum::<usize>()
             + head)
     }
@@ -198,15 +468,18 @@ impl NetSpec {
         Ok(self.shapes()?.last().copied().unwrap_or(self.input()))
     }
 
-    /// Number of weights and output shape of every convolution.
-    fn convolutions(&self) -> Result<impl Iterator<Item = (usize, Hwc)>, SpecError> {
+    /// Index, shape of the weights and output of every layer that has weights, first to last.
+    ///
+    /// # Errors
+    /// As [`Self::shapes`].
+    pub fn weights(
+        &self,
+    ) -> Result<impl Iterator<Item = (usize, WeightShape, Hwc)> + use<>, SpecError> {
         let shapes = self.shapes()?;
         let layers = self.layers.clone().into_iter().enumerate();
-        Ok(layers.filter_map(move |(index, layer)| match layer {
-            LayerSpec::Conv { c_out, kernel, .. } => {
-                Some((kernel * kernel * shapes[index].c * c_out, shapes[index + 1]))
-            }
-            LayerSpec::MaxPool { .. } => None,
+        Ok(layers.filter_map(move |(index, layer)| {
+            let weights = layer.weights(shapes[index])?;
+            Some((index, weights, shapes[index + 1]))
         }))
     }
 }
@@ -241,13 +514,35 @@ mod tests {
         assert_eq!(nano.macs(), Ok(3_283_200));
     }
 
+    /// Koch 2015, figure 4, layer by layer.
+    #[test]
+    fn koch_has_the_papers_parameters() {
+        let koch = NetSpec::preset("koch").unwrap();
+        let layers: Vec<usize> = koch
+            .weights()
+            .unwrap()
+            .map(|(_, weights, _)| weights.len() + weights.c_out)
+            .collect();
+        let papers = [6_464, 401_536, 262_272, 524_544, 37_752_832];
+        assert_eq!(layers, papers);
+        assert_eq!(koch.embedding(), Ok(Hwc::new(1, 1, 4096)));
+        assert_eq!(koch.parameters(), Ok(38_951_745));
+        assert_eq!(koch.macs(), Ok(908_623_872));
+    }
+
+    #[test]
+    fn every_preset_reads_back_from_toml() {
+        for (name, _) in PRESETS {
+            let spec = NetSpec::preset(name).unwrap();
+            let text = toml::to_string_pretty(&spec).unwrap();
+            assert_eq!(toml::from_str::<NetSpec>(&text).unwrap(), spec);
+        }
+    }
+
     #[test]
     fn names_the_layer_that_does_not_fit() {
         let mut spec = NetSpec::preset("micro").unwrap();
-        spec.layers.push(LayerSpec::MaxPool {
-            kernel: 4,
-            stride: 4,
-        });
+        spec.layers.push(LayerSpec::max_pool(4, 4));
         assert_eq!(spec.shapes().unwrap_err().index, 9);
     }
 }

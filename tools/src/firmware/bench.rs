@@ -51,7 +51,7 @@ pub struct Row {
     pub macs: u64,
     /// Values of the output.
     pub outputs: u64,
-    /// Bytes of input and output; for a net its arena.
+    /// Bytes of input, scratch and output; for a net its arena.
     pub arena: u64,
     /// CRC-32 of the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use crate::random::Random;
 pub(crate) struct Check<'b> {
     /// For weights, biases and shifts.
     pub(crate) parameters: &'b mut [u8],
-    /// For input and output.
+    /// For input, scratch and output.
     pub(crate) arena: &'b mut [u8],
     /// For what the reference makes.
     pub(crate) expected: &'b mut [u8],
@@ -25,6 +25,8 @@ pub(crate) struct Check<'b> {
 /// How a layer went.
 pub(crate) struct Outcome {
     pub(crate) macs: u64,
+    /// Bytes of input, scratch and output.
+    pub(crate) arena: usize,
     pub(crate) digest: u32,
     pub(crate) difference: Option<Difference>,
 }
@@ -46,7 +48,7 @@ impl Check<'_> {
         layer: &Layer,
         values: Values,
         seed: u64,
-        fast: impl FnOnce(&Operator<'_>, &[u8], &mut [u8]) -> Result<(), ShapeError>,
+        fast: impl FnOnce(&Operator<'_>, &[u8], &mut [u8], &mut [u8]) -> Result<(), ShapeError>,
     ) -> Result<Outcome, ShapeError> {
         let mut random = Random::new(seed);
         let mut parameters = Buffer::new(self.parameters);
@@ -57,11 +59,17 @@ impl Check<'_> {
         operator.fill_input(values, &mut random, input);
         // A value that is never written must not be right by chance.
         output.fill(0xa5);
-        fast(&operator, input, output)?;
+        // Exactly as much as is asked for, and full of what must not matter.
+        let scratch = arena.take(operator.scratch_len())?;
+        random.fill_bytes(scratch);
+        fast(&operator, input, output, scratch)?;
         let expected = Buffer::new(self.expected).take(output_len)?;
         operator.run_reference(input, expected)?;
         Ok(Outcome {
             macs: operator.macs(),
+            arena: input_len
+                .saturating_add(operator.scratch_len())
+                .saturating_add(output_len),
             digest: digest(output),
             difference: Difference::between(output, expected),
         })

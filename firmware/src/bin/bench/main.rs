@@ -7,11 +7,12 @@
 //! ```text
 //! layer empty macs 0 outputs 0 arena 0
 //! layer conv3x3s2-48x48x1-32 macs 165888 outputs 18432 arena 20736 digest 0123abcd
-//! layer micro macs 18745344 outputs 576 arena 36864 digest 4567cdef
+//! layer micro macs 18745344 outputs 576 arena 26884 digest 4567cdef
 //! layer micro/0-conv3x3s2-48x48x1-32 macs 165888 outputs 18432 arena 20736
 //! ```
 //!
-//! The region of a net holds those of its layers; its `arena` is the peak. The digest is the CRC-32
+//! The region of a net holds those of its layers; its `arena` is the peak, a layer's is input,
+//! scratch and output. The digest is the CRC-32
 //! of the output. When an output is not the reference's, the last lines say which, and the verdict is
 //! a failure:
 //!
@@ -139,7 +140,12 @@ fn bench_layer(
     check: &mut Check<'_>,
 ) -> Result<Option<Difference>, Error> {
     let outcome = check.run(layer, Values::Typical, seed, measure)?;
-    let (facts, digest) = (Facts::of(layer, outcome.macs)?, outcome.digest);
+    let facts = Facts {
+        macs: outcome.macs,
+        outputs: layer.output()?.len(),
+        arena: outcome.arena,
+    };
+    let digest = outcome.digest;
     writeln!(board, "layer {layer} {facts} digest {digest:08x}")?;
     Ok(outcome.difference)
 }
@@ -177,7 +183,12 @@ fn bench_net(
     let (name, digest) = (net.name, digest(embedding));
     writeln!(board, "layer {name} {facts} digest {digest:08x}")?;
     for (index, step) in chain.steps().enumerate() {
-        let (layer, facts) = (step.layer, Facts::of(&step.layer, step.operator.macs())?);
+        let layer = step.layer;
+        let facts = Facts {
+            macs: step.operator.macs(),
+            outputs: layer.output()?.len(),
+            arena: step.planned.arena_len(),
+        };
         writeln!(board, "layer {name}/{index}-{layer} {facts}")?;
     }
     Ok(Difference::between(embedding, expected))
@@ -188,17 +199,6 @@ struct Facts {
     macs: u64,
     outputs: usize,
     arena: usize,
-}
-
-impl Facts {
-    fn of(layer: &Layer, macs: u64) -> Result<Self, ShapeError> {
-        let (input, outputs) = (layer.input.len(), layer.output()?.len());
-        Ok(Self {
-            macs,
-            outputs,
-            arena: input.saturating_add(outputs),
-        })
-    }
 }
 
 impl fmt::Display for Facts {

@@ -1,11 +1,12 @@
 //! A whole net on one arena, as the encoder runs it.
 //!
 //! In: a net's layers, random numbers, a buffer for parameters. Out: its embedding, with each layer
-//! between marks. Input and output of a layer lie at opposite ends of the arena and swap ends from
-//! layer to layer, as in `shared::net`, which would want a model file.
+//! between marks. The arena is planned by `shared::model`, as in `shared::net`, which would want a
+//! model file.
 
 use firmware::board::mark::{onelook_mark_start, onelook_mark_stop};
-use shared::model::arena_len;
+use shared::model::{Placement, arena_len};
+use shared::ops;
 use shared::shape::{Hwc, ShapeError};
 
 use crate::layers::{Layer, MAX_LAYERS, Net};
@@ -17,23 +18,13 @@ use crate::random::Random;
 pub(crate) struct Step<'m> {
     pub(crate) layer: Layer,
     pub(crate) operator: Operator<'m>,
-    pub(crate) output: Hwc,
-}
-
-impl Step<'_> {
-    /// Its input and output in the arena.
-    fn split<'a>(
-        &self,
-        arena: &'a mut [u8],
-        index: usize,
-    ) -> Result<(&'a [u8], &'a mut [u8]), ShapeError> {
-        split(arena, index, self.layer.input.len(), self.output.len())
-    }
+    pub(crate) planned: ops::Operator<'m>,
 }
 
 /// A net with random parameters.
 pub(crate) struct Chain<'m> {
     input: Hwc,
+    output: Hwc,
     steps: [Option<Step<'m>>; MAX_LAYERS],
 }
 
@@ -50,14 +41,25 @@ impl<'m> Chain<'m> {
         for (step, &spec) in steps.iter_mut().zip(net.layers) {
             let layer = Layer { input: shape, spec };
             let operator = Operator::draw(&layer, Values::Typical, random, buffer)?;
+            let Operator::Step(planned) = operator else {
+                // The head is no step of a net.
+                return Err(ShapeError::Length {
+                    expected: 1,
+                    got: 0,
+                });
+            };
             shape = layer.output()?;
             *step = Some(Step {
                 layer,
                 operator,
-                output: shape,
+                planned,
             });
         }
-        Ok(Self { input, steps })
+        Ok(Self {
+            input,
+            output: shape,
+            steps,
+        })
     }
 
     /// The layers, first to last.
@@ -72,14 +74,14 @@ impl<'m> Chain<'m> {
 
     /// Bytes of the arena.
     pub(crate) fn arena_len(&self) -> usize {
-        arena_len(self.input, self.steps().map(|step| step.output))
+        arena_len(self.input, self.steps().map(|step| step.planned))
     }
 
     /// Runs what the firmware runs, each layer between marks.
     pub(crate) fn run_fast(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
         for (index, step) in self.steps().enumerate() {
-            let (input, output) = step.split(arena, index)?;
-            measure(&step.operator, input, output)?;
+            let (input, output, scratch) = step.buffers(index, arena)?;
+            measure(&step.operator, input, output, scratch)?;
         }
         Ok(())
     }
@@ -87,17 +89,46 @@ impl<'m> Chain<'m> {
     /// Runs the specification of each layer.
     pub(crate) fn run_reference(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
         for (index, step) in self.steps().enumerate() {
-            let (input, output) = step.split(arena, index)?;
+            let (input, output, _) = step.buffers(index, arena)?;
             step.operator.run_reference(input, output)?;
         }
         Ok(())
     }
 
     /// The last layer's output in an arena after a run.
-    pub(crate) fn embedding<'a>(&self, arena: &'a mut [u8]) -> Result<&'a [u8], ShapeError> {
-        let len = self.steps().last().map_or(0, |step| step.output.len());
-        // Where the input of one more layer would lie.
-        split(arena, self.steps().count(), len, 0).map(|(input, _)| input)
+    pub(crate) fn embedding<'a>(&self, arena: &'a [u8]) -> Result<&'a [u8], ShapeError> {
+        let len = self.output.len();
+        // Even steps write to the end, odd ones to the start.
+        let output = match self.steps().count() % 2 {
+            0 => arena.get(..len),
+            _ => arena.get(arena.len().saturating_sub(len)..),
+        };
+        output.ok_or(ShapeError::Length {
+            expected: len,
+            got: arena.len(),
+        })
+    }
+}
+
+/// Input, output and scratch.
+type Buffers<'a> = (&'a [u8], &'a mut [u8], &'a mut [u8]);
+
+impl Step<'_> {
+    /// Its parts of the arena.
+    fn buffers<'a>(&self, index: usize, arena: &'a mut [u8]) -> Result<Buffers<'a>, ShapeError> {
+        let short = ShapeError::Length {
+            expected: self.planned.arena_len(),
+            got: arena.len(),
+        };
+        let place = Placement::new(index, &self.planned, arena.len()).ok_or(short)?;
+        let (below, high) = arena.split_at_mut_checked(place.scratch.end).ok_or(short)?;
+        let (low, scratch) = below
+            .split_at_mut_checked(place.scratch.start)
+            .ok_or(short)?;
+        Ok(match index % 2 {
+            0 => (low, high, scratch),
+            _ => (high, low, scratch),
+        })
     }
 }
 
@@ -107,34 +138,10 @@ pub(crate) fn measure(
     operator: &Operator<'_>,
     input: &[u8],
     output: &mut [u8],
+    scratch: &mut [u8],
 ) -> Result<(), ShapeError> {
     onelook_mark_start();
-    let result = operator.run_fast(input, output);
+    let result = operator.run_fast(input, output, scratch);
     onelook_mark_stop();
     result
-}
-
-/// One layer's input and output in the arena.
-fn split(
-    arena: &mut [u8],
-    layer: usize,
-    input: usize,
-    output: usize,
-) -> Result<(&[u8], &mut [u8]), ShapeError> {
-    let len = arena.len();
-    let short = ShapeError::Length {
-        expected: input.saturating_add(output),
-        got: len,
-    };
-    let (first, last) = match layer % 2 {
-        0 => (input, output),
-        _ => (output, input),
-    };
-    let middle = len.checked_sub(last).ok_or(short)?;
-    let (low, high) = arena.split_at_mut_checked(middle).ok_or(short)?;
-    let low = low.get_mut(..first).ok_or(short)?;
-    Ok(match layer % 2 {
-        0 => (low, high),
-        _ => (high, low),
-    })
 }

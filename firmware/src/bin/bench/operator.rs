@@ -3,13 +3,20 @@
 //! In: a layer, random numbers and a buffer for parameters. Out: its result by the function that
 //! the firmware runs, and by the reference, which is the specification.
 
-use shared::ops::conv2d::{self, Bias, Conv2d, conv2d};
+use shared::ops;
+use shared::ops::conv_max_pool2d::ConvMaxPool2d;
+use shared::ops::conv2d::Conv2d;
+use shared::ops::depthwise_conv2d::DepthwiseConv2d;
+use shared::ops::filters::Bias;
+use shared::ops::global_average_pool::GlobalAveragePool;
 use shared::ops::l1_head::{self, L1Head, l1_head};
-use shared::ops::max_pool2d::{self, MaxPool2d, max_pool2d};
+use shared::ops::linear::Linear;
+use shared::ops::max_pool2d::MaxPool2d;
+use shared::ops::pointwise::Pointwise;
 use shared::quant::{MAX_SHIFT, requantize};
-use shared::shape::{Hwc, ShapeError};
+use shared::shape::{Hwc, ShapeError, Window};
 
-use crate::layers::{Layer, Spec};
+use crate::layers::{Layer, Spec, pool_window};
 use crate::random::Random;
 
 /// How parameters are drawn.
@@ -24,14 +31,24 @@ pub(crate) enum Values {
 /// An operator with random parameters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Operator<'m> {
-    Conv2d(Conv2d<'m>),
-    MaxPool2d(MaxPool2d),
+    /// A step of an encoder.
+    Step(ops::Operator<'m>),
     L1Head(L1Head<'m>),
     Requantize,
 }
 
 /// The shift of the requantize that is measured alone.
 const SHIFT: u8 = 15;
+
+/// Weights, biases and shifts.
+type Filters<'m> = (&'m [i8], Bias<'m>, &'m [u8]);
+
+/// A window of one pixel is an operator of its own.
+const PIXEL: Window = Window {
+    kernel: 1,
+    stride: 1,
+    pad: 0,
+};
 
 impl<'m> Operator<'m> {
     /// Draws the layer's parameters and puts them into `buffer`.
@@ -41,32 +58,55 @@ impl<'m> Operator<'m> {
         random: &mut Random,
         buffer: &mut Buffer<'m>,
     ) -> Result<Self, ShapeError> {
-        Ok(match layer.spec {
+        let input = layer.input;
+        let mut filters = |taps, c_out| filters(taps, c_out, values, random, buffer);
+        let square = |window: Window, c| Hwc::new(window.kernel, window.kernel, c).len();
+        let step = match layer.spec {
+            Spec::Conv2d { c_out, window } if window == PIXEL => {
+                let (weight, bias, shift) = filters(input.c, c_out)?;
+                ops::Operator::Pointwise(Pointwise::new(input, weight, bias, shift)?)
+            }
             Spec::Conv2d { c_out, window } => {
-                let taps = Hwc::new(window.kernel, window.kernel, layer.input.c).len();
-                let weight = weights(buffer.take(taps.saturating_mul(c_out))?, values, random);
-                let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
-                let shift = buffer.take(c_out)?;
-                let limits = match values {
-                    // Random signs: a sum of n products grows with the root of n.
-                    Values::Typical => (2000, 4 + (usize::BITS - taps.leading_zeros()) / 2, 2),
-                    Values::Extreme => (u16::MAX, 0, MAX_SHIFT + 1),
+                let (weight, bias, shift) = filters(square(window, input.c), c_out)?;
+                ops::Operator::Conv2d(Conv2d::new(input, window, weight, bias, shift)?)
+            }
+            Spec::ConvMaxPool2d {
+                c_out,
+                window,
+                pool,
+            } => {
+                let (weight, bias, shift) = filters(square(window, input.c), c_out)?;
+                let conv = Conv2d::new(input, window, weight, bias, shift)?;
+                let pool = MaxPool2d::new(conv.output(), pool_window(pool))?;
+                let both = ConvMaxPool2d::new(conv, pool);
+                let apart = ShapeError::Length {
+                    expected: 1,
+                    got: 0,
                 };
-                let (bias_limit, least_shift, shifts) = limits;
-                random.fill_biases(bias, bias_limit);
-                shift.fill_with(|| (least_shift + random.below(u16::from(shifts))) as u8);
-                let bias = Bias::new(bias);
-                Self::Conv2d(Conv2d::new(layer.input, window, weight, bias, shift)?)
+                ops::Operator::ConvMaxPool2d(both.ok_or(apart)?)
+            }
+            Spec::Depthwise { window } => {
+                let (weight, bias, shift) = filters(square(window, 1), input.c)?;
+                let op = DepthwiseConv2d::new(input, window, weight, bias, shift)?;
+                ops::Operator::DepthwiseConv2d(op)
+            }
+            Spec::Linear { c_out } => {
+                let (weight, bias, shift) = filters(input.len(), c_out)?;
+                ops::Operator::Linear(Linear::new(input, weight, bias, shift)?)
             }
             Spec::MaxPool2d { kernel } => {
-                Self::MaxPool2d(MaxPool2d::new(layer.input, kernel, kernel)?)
+                ops::Operator::MaxPool2d(MaxPool2d::new(input, pool_window(kernel))?)
             }
-            Spec::L1Head => Self::L1Head(L1Head {
-                weight: weights(buffer.take(layer.input.c)?, values, random),
-                bias: -300,
-            }),
-            Spec::Requantize => Self::Requantize,
-        })
+            Spec::GlobalAveragePool => {
+                ops::Operator::GlobalAveragePool(GlobalAveragePool::new(input, 0)?)
+            }
+            Spec::L1Head => {
+                let (weight, ..) = filters(input.c, 1)?;
+                return Ok(Self::L1Head(L1Head { weight, bias: -300 }));
+            }
+            Spec::Requantize => return Ok(Self::Requantize),
+        };
+        Ok(Self::Step(step))
     }
 
     /// Draws an input.
@@ -81,18 +121,30 @@ impl<'m> Operator<'m> {
     /// Multiply-accumulates of one run, padding counted.
     pub(crate) fn macs(&self) -> u64 {
         match self {
-            Self::Conv2d(op) => op.macs(),
+            Self::Step(op) => op.macs(),
             Self::L1Head(op) => op.weight.len() as u64,
-            Self::MaxPool2d(_) | Self::Requantize => 0,
+            Self::Requantize => 0,
+        }
+    }
+
+    /// Bytes of working memory beside input and output.
+    pub(crate) const fn scratch_len(&self) -> usize {
+        match self {
+            Self::Step(op) => op.scratch_len(),
+            Self::L1Head(_) | Self::Requantize => 0,
         }
     }
 
     /// Runs what the firmware runs. Never inlined: one code for everything that is measured.
     #[inline(never)]
-    pub(crate) fn run_fast(&self, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+    pub(crate) fn run_fast(
+        &self,
+        input: &[u8],
+        output: &mut [u8],
+        scratch: &mut [u8],
+    ) -> Result<(), ShapeError> {
         match self {
-            Self::Conv2d(op) => conv2d(op, input, output)?,
-            Self::MaxPool2d(op) => max_pool2d(op, input, output)?,
+            Self::Step(op) => op.run(input, output, scratch)?,
             Self::L1Head(op) => {
                 let (a, b) = embeddings(input);
                 store(l1_head(op, a, b)?, output);
@@ -106,8 +158,7 @@ impl<'m> Operator<'m> {
     #[inline(never)]
     pub(crate) fn run_reference(&self, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
         match self {
-            Self::Conv2d(op) => conv2d::reference(op, input, output)?,
-            Self::MaxPool2d(op) => max_pool2d::reference(op, input, output)?,
+            Self::Step(op) => op.reference(input, output)?,
             Self::L1Head(op) => {
                 let (a, b) = embeddings(input);
                 // Certified heads fit: 64 * 255 * 576 < 2^24.
@@ -118,6 +169,27 @@ impl<'m> Operator<'m> {
         }
         Ok(())
     }
+}
+
+/// Draws `c_out` filters of so many taps.
+fn filters<'m>(
+    taps: usize,
+    c_out: usize,
+    values: Values,
+    random: &mut Random,
+    buffer: &mut Buffer<'m>,
+) -> Result<Filters<'m>, ShapeError> {
+    let weight = weights(buffer.take(taps.saturating_mul(c_out))?, values, random);
+    let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
+    let shift = buffer.take(c_out)?;
+    let (bias_limit, least_shift, shifts) = match values {
+        // Random signs: a sum of n products grows with the root of n.
+        Values::Typical => (2000, 4 + (usize::BITS - taps.leading_zeros()) / 2, 2),
+        Values::Extreme => (u16::MAX, 0, MAX_SHIFT + 1),
+    };
+    random.fill_biases(bias, bias_limit);
+    shift.fill_with(|| (least_shift + random.below(u16::from(shifts))) as u8);
+    Ok((weight, Bias::new(bias), shift))
 }
 
 /// The head's input: two embeddings, one behind the other.

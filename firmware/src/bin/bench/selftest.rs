@@ -24,7 +24,9 @@ impl fmt::Display for Failure {
         let Self { layer, difference } = self;
         write!(f, "{layer}: {difference}")?;
         match layer.spec {
-            Spec::Conv2d { window, .. } => write!(f, "; pad {}", window.pad),
+            Spec::Conv2d { window, .. }
+            | Spec::ConvMaxPool2d { window, .. }
+            | Spec::Depthwise { window } => write!(f, "; pad {}", window.pad),
             _ => Ok(()),
         }
     }
@@ -39,9 +41,12 @@ pub(crate) fn run(problems: u64, check: &mut Check<'_>) -> Result<Result<(), Fai
             if layer.output().is_err() {
                 continue;
             }
-            let outcome = check.run(&layer, Values::Extreme, seed, |operator, input, output| {
-                operator.run_fast(input, output)
-            })?;
+            let outcome = check.run(
+                &layer,
+                Values::Extreme,
+                seed,
+                |operator, input, output, scratch| operator.run_fast(input, output, scratch),
+            )?;
             if let Some(difference) = outcome.difference {
                 return Ok(Err(Failure { layer, difference }));
             }
@@ -51,7 +56,7 @@ pub(crate) fn run(problems: u64, check: &mut Check<'_>) -> Result<Result<(), Fai
 }
 
 /// One layer of each kind.
-fn problem(random: &mut Random) -> [Layer; 4] {
+fn problem(random: &mut Random) -> [Layer; 8] {
     let mut up_to = |limit: u16| random.below(limit) as usize + 1;
     let (h, w, c) = (up_to(9), up_to(9), up_to(40));
     let (c_out, kernel, stride) = (up_to(40), up_to(4), up_to(3));
@@ -61,12 +66,35 @@ fn problem(random: &mut Random) -> [Layer; 4] {
         stride,
         pad,
     };
+    let pixel = Window {
+        kernel: 1,
+        stride: 1,
+        pad: 0,
+    };
+    let (pool, power) = (up_to(3), 1 << (up_to(4) - 1));
     let input = Hwc::new(h, w, c);
+    // Few enough that no sum leaves what the format allows.
+    let small = Hwc::new(h, w, up_to(12));
+    let both = Spec::ConvMaxPool2d {
+        c_out,
+        window,
+        pool,
+    };
     [
         (input, Spec::Conv2d { c_out, window }),
+        (input, both),
+        (
+            input,
+            Spec::Conv2d {
+                c_out,
+                window: pixel,
+            },
+        ),
+        (input, Spec::Depthwise { window }),
+        (small, Spec::Linear { c_out }),
         (input, Spec::MaxPool2d { kernel }),
+        (Hwc::new(power, power, c), Spec::GlobalAveragePool),
         (Hwc::new(2, 1, c * h), Spec::L1Head),
-        (Hwc::new(h, w, size_of::<i32>()), Spec::Requantize),
     ]
     .map(|(input, spec)| Layer { input, spec })
 }
