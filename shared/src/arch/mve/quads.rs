@@ -4,6 +4,8 @@
 //! the 128, shifts. Out: requantized activations.
 
 use core::arch::naked_asm;
+use core::marker::PhantomData;
+use core::ptr::null;
 
 /// Output channels that one round of the kernel computes.
 pub(super) const CHANNELS: usize = 4;
@@ -11,7 +13,23 @@ pub(super) const CHANNELS: usize = 4;
 /// Columns, and so pixels, that the kernel takes.
 pub(super) const COLUMNS: usize = 3;
 
-/// What [`onelook_mve_quads`] reads, in the order in which it loads its registers.
+/// Taps of one vector.
+const VECTOR: usize = 16;
+
+/// Output channels, [`CHANNELS`] at a time.
+#[derive(Clone, Copy)]
+pub(super) struct Channels<'a> {
+    /// Weights of each channel.
+    pub(super) taps: usize,
+    /// `[channel][taps]`.
+    pub(super) weight: &'a [i8],
+    /// One for each channel, for activations that lack 128.
+    pub(super) bias: &'a [i32],
+    /// One for each channel.
+    pub(super) shift: &'a [u8],
+}
+
+/// What the kernels read, in the order in which they load their registers.
 #[repr(C)]
 struct Call {
     columns: [*const u8; COLUMNS],
@@ -23,83 +41,79 @@ struct Call {
     taps: usize,
 }
 
-/// Output channels, [`CHANNELS`] at a time, with biases for activations that lack 128.
-#[derive(Clone, Copy)]
-pub(super) struct Channels<'a> {
-    /// Weights of each channel.
-    pub(super) taps: usize,
-    /// `[channel][taps]`.
-    pub(super) weight: &'a [i8],
-    /// One for each channel.
-    pub(super) bias: &'a [i32],
-    /// One for each channel.
-    pub(super) shift: &'a [u8],
+/// Channels whose lengths are checked, ready to be multiplied with columns.
+pub(super) struct Quads<'a> {
+    call: Call,
+    channels: PhantomData<Channels<'a>>,
 }
 
-/// Multiplies `columns`, `[pixel][taps]`, with `channels` and writes to `out`, `[pixel][c_out]`,
-/// from channel `first` on. `out` holds one to three pixels.
-///
-/// Does nothing when a length does not fit.
-pub(super) fn quads(
-    channels: Channels<'_>,
-    columns: &[u8],
-    out: &mut [u8],
-    c_out: usize,
-    first: usize,
-) {
-    let Channels {
-        taps,
-        weight,
-        bias,
-        shift,
-    } = channels;
-    let count = shift.len();
-    let fits = count.is_multiple_of(CHANNELS)
-        && count > 0
-        && bias.len() == count
-        && weight.len() == count.saturating_mul(taps)
-        && columns.len() >= taps.saturating_mul(COLUMNS)
-        && first.saturating_add(count) <= c_out
-        && out.len() >= c_out;
-    if !fits {
-        return;
+impl<'a> Quads<'a> {
+    /// `None` when a length does not fit the others, or there is no channel.
+    pub(super) fn new(channels: Channels<'a>) -> Option<Self> {
+        let Channels {
+            taps,
+            weight,
+            bias,
+            shift,
+        } = channels;
+        let count = shift.len();
+        let fits = count > 0
+            && count.is_multiple_of(CHANNELS)
+            && bias.len() == count
+            && weight.len() == count.checked_mul(taps)?;
+        fits.then_some(Self {
+            call: Call {
+                columns: [null(); COLUMNS],
+                bias: bias.as_ptr(),
+                shift: shift.as_ptr(),
+                out: [core::ptr::null_mut(); COLUMNS],
+                quads: count / CHANNELS,
+                weight: weight.as_ptr(),
+                taps,
+            },
+            channels: PhantomData,
+        })
     }
-    // A pixel that `out` does not hold is the one before it once more.
-    let step = |pixel: usize| out.len() >= c_out.saturating_mul(pixel + 1);
-    let (second, third) = (step(1), step(2));
-    let column = columns.as_ptr();
-    let next = |has: bool, len: usize| if has { len } else { 0 };
-    let (x_1, x_2) = (next(second, taps), next(third, taps));
-    let (out_1, out_2) = (next(second, c_out), next(third, c_out));
-    let out = out.as_mut_ptr().wrapping_add(first);
-    let call = Call {
-        columns: [
-            column,
-            column.wrapping_add(x_1),
-            column.wrapping_add(x_1 + x_2),
-        ],
-        bias: bias.as_ptr(),
-        shift: shift.as_ptr(),
-        out: [
-            out,
-            out.wrapping_add(out_1),
-            out.wrapping_add(out_1 + out_2),
-        ],
-        quads: count / CHANNELS,
-        weight: weight.as_ptr(),
-        taps,
-    };
-    // SAFETY: 1: `count` channels of `taps` weights, `count` biases and `count` shifts, checked.
-    // 2: `columns` holds three times `taps`, and none begins beyond the third. 3: each pointer has
-    // `count` bytes of its pixel behind it, because `first + count <= c_out` and `out` holds the
-    // pixel that it points to.
-    unsafe { onelook_mve_quads(&raw const call) }
+
+    /// Multiplies with `columns`, `[COLUMNS][taps]`, and writes to `out`, `[pixel][c_out]`, from
+    /// channel `first` on. When `out` holds fewer than three pixels, the last columns are theirs.
+    ///
+    /// Does nothing when a length does not fit.
+    #[inline]
+    pub(super) fn run(&mut self, columns: &[u8], out: &mut [u8], c_out: usize, first: usize) {
+        let Call { quads, taps, .. } = self.call;
+        if columns.len() != COLUMNS * taps || out.len() < c_out || first + quads * CHANNELS > c_out
+        {
+            return;
+        }
+        let column = columns.as_ptr();
+        self.call.columns = [0, 1, 2].map(|index| column.wrapping_add(index * taps));
+        // A column without a pixel writes where the one behind it will write once more.
+        let last = out.len() - c_out;
+        let pixels = [
+            last.saturating_sub(2 * c_out),
+            last.saturating_sub(c_out),
+            last,
+        ];
+        let start = out.as_mut_ptr().wrapping_add(first);
+        self.call.out = pixels.map(|pixel| start.wrapping_add(pixel));
+        // SAFETY: 1, 4: `new` checked the lengths of what `call` points to since then. 2: `columns`
+        // holds three times `taps`. 3: `pixels` are at most `out.len() - c_out`, and the channels
+        // end before `c_out`.
+        unsafe {
+            if taps <= VECTOR {
+                onelook_mve_short_quads(&raw const self.call);
+            } else {
+                onelook_mve_quads(&raw const self.call);
+            }
+        }
+    }
 }
 
-/// Instructions of one pass: two channels, each `1` apart from the other's neighbour, times three
-/// columns. Leaves the sums in lanes `$high` and `$low` of q5, q6 and q7.
+/// One pass of [`onelook_mve_quads`]: the channel at r12 and the next but one, times three columns.
+/// Their sums go to the lanes `$low` and `$high` of q5, q6 and q7.
 macro_rules! pass {
-    ($loop_:literal, $end:literal, $high:literal, $low:literal) => {
+    ($again:literal, $done:literal, $low:literal, $high:literal) => {
         concat!(
             "mov r1, r12\n",
             "add r3, r12, r11, lsl #1\n",
@@ -111,10 +125,11 @@ macro_rules! pass {
             "mov r8, #0\n",
             "mov r10, #0\n",
             "wlstp.8 lr, r11, ",
-            $end,
+            $done,
             "f\n",
-            $loop_,
+            $again,
             ":\n",
+            // Loads and products take turns: a processor with two ports runs them side by side.
             "vldrb.u8 q0, [r1], #16\n",
             "vldrb.u8 q2, [r5], #16\n",
             "vmladava.s8 r0, q0, q2\n",
@@ -127,10 +142,19 @@ macro_rules! pass {
             "vmladava.s8 r6, q1, q3\n",
             "vmladava.s8 r10, q1, q4\n",
             "letp lr, ",
-            $loop_,
+            $again,
             "b\n",
-            $end,
+            $done,
             ":\n",
+            sums!($low, $high),
+        )
+    };
+}
+
+/// Moves the sums of two channels into lanes of q5, q6 and q7.
+macro_rules! sums {
+    ($low:literal, $high:literal) => {
+        concat!(
             "vmov q5[",
             $high,
             "], q5[",
@@ -150,8 +174,35 @@ macro_rules! pass {
     };
 }
 
-/// Requantizes `$q`: four sums of one pixel. q0 is the bias, q1 the negative shift, q2 the lowest
-/// bit of every lane that is shifted at all.
+/// Requantizes and stores q5, q6 and q7, and branches back to `2` while there are channels.
+///
+/// With t = sum + bias and r = shift, half to even is `(t + half - 1 + ((t >> r) & 1)) >> r`;
+/// `vrshl` adds the half, and what is left is to take 1 away where `t >> r` is even. Where r is 0
+/// there is no half, so nothing must be taken away either: q2 is `min(r, 1)`.
+macro_rules! requantize_and_repeat {
+    () => {
+        concat!(
+            "add r0, sp, #12\n",
+            "ldm r0, {{r1-r6}}\n",
+            "vldrw.u32 q0, [r1], #16\n",
+            "vldrb.u32 q1, [r2], #4\n",
+            "vmov.i32 q2, #1\n",
+            "vmin.u32 q2, q2, q1\n",
+            "vneg.s32 q1, q1\n",
+            requantize!("q5"),
+            "vstrb.32 q5, [r3], #4\n",
+            requantize!("q6"),
+            "vstrb.32 q6, [r4], #4\n",
+            requantize!("q7"),
+            "vstrb.32 q7, [r5], #4\n",
+            "subs r6, #1\n",
+            "stm r0, {{r1-r6}}\n",
+            "bne 2b\n",
+        )
+    };
+}
+
+/// Requantizes the sums in `$q`. q0: bias; q1: less the shift; q2: 1 where anything is shifted.
 macro_rules! requantize {
     ($q:literal) => {
         concat!(
@@ -188,6 +239,13 @@ macro_rules! requantize {
     };
 }
 
+
+/// Any number of taps. For each four channels: two passes of 17 instructions and 12 for 16 taps,
+/// then 37.
+///
+/// r12: weights of the next channel; r11: taps; even registers: sums; odd registers: pointers; the
+/// stack: columns, and what stands behind them in [`Call`].
+///
 /// # Safety
 /// 1. `weight` points to `4 * quads * taps` weights, `bias` and `shift` to `4 * quads` each.
 /// 2. Each of `columns` points to `taps` activations.
@@ -204,27 +262,68 @@ unsafe extern "C" fn onelook_mve_quads(call: *const Call) {
         "push {{r1-r9}}",
         "mov r12, r10",
         "2:",
-        pass!("3", "4", "2", "0"),
+        pass!("3", "4", "0", "2"),
         "add r12, r12, r11",
-        pass!("5", "6", "3", "1"),
+        pass!("5", "6", "1", "3"),
         "add r12, r12, r11",
         "add r12, r12, r11, lsl #1",
-        "add r0, sp, #12",
-        "ldm r0, {{r1-r6}}",
-        "vldrw.u32 q0, [r1], #16",
-        "vldrb.u32 q1, [r2], #4",
-        "vmov.i32 q2, #1",
-        "vmin.u32 q2, q2, q1",
-        "vneg.s32 q1, q1",
-        requantize!("q5"),
-        "vstrb.32 q5, [r3], #4",
-        requantize!("q6"),
-        "vstrb.32 q6, [r4], #4",
-        requantize!("q7"),
-        "vstrb.32 q7, [r5], #4",
-        "subs r6, #1",
-        "stm r0, {{r1-r6}}",
-        "bne 2b",
+        requantize_and_repeat!(),
+        "add sp, #36",
+        "vpop {{d8-d15}}",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// At most 16 taps: no loop over taps. For each four channels: 33 instructions, then 37.
+///
+/// Registers as in [`onelook_mve_quads`]; P0: the taps that there are.
+///
+/// # Safety
+/// 1 to 4 as for [`onelook_mve_quads`].
+/// 5. `taps` is at most 16.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onelook_mve_short_quads(call: *const Call) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "ldm r0, {{r1-r11}}",
+        "push {{r1-r9}}",
+        "mov r12, r10",
+        "vctp.8 r11",
+        "2:",
+        "ldm sp, {{r5, r7, r9}}",
+        "add r1, r12, r11, lsl #1",
+        "add r3, r12, r11",
+        // Lanes without a tap are loaded as 0, so the products need no predicate.
+        "vpstttt",
+        "vldrbt.u8 q0, [r12]",
+        "vldrbt.u8 q2, [r5]",
+        "vldrbt.u8 q3, [r7]",
+        "vldrbt.u8 q4, [r9]",
+        "vmladav.s8 r0, q0, q2",
+        "vmladav.s8 r4, q0, q3",
+        "vmladav.s8 r8, q0, q4",
+        "add r12, r1, r11",
+        "vpsttt",
+        "vldrbt.u8 q1, [r1]",
+        "vldrbt.u8 q0, [r3]",
+        "vldrbt.u8 q5, [r12]",
+        "vmladav.s8 r2, q1, q2",
+        "vmladav.s8 r6, q1, q3",
+        "vmladav.s8 r10, q1, q4",
+        "add r12, r12, r11",
+        "vmov q1, q5",
+        sums!("0", "2"),
+        "vmladav.s8 r0, q0, q2",
+        "vmladav.s8 r4, q0, q3",
+        "vmladav.s8 r8, q0, q4",
+        "vmladav.s8 r2, q1, q2",
+        "vmladav.s8 r6, q1, q3",
+        "vmladav.s8 r10, q1, q4",
+        sums!("1", "3"),
+        requantize_and_repeat!(),
         "add sp, #36",
         "vpop {{d8-d15}}",
         "pop {{r4-r11, pc}}",
