@@ -14,6 +14,7 @@ pub mod data;
 mod error;
 pub mod fetch;
 pub mod firmware;
+pub mod icount;
 pub mod libtorch;
 pub mod onnxruntime;
 mod pip;

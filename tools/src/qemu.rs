@@ -88,6 +88,48 @@ pub fn provide(progress: &Progress) -> Result<(), SetupError> {
     )
 }
 
+/// The first version of QEMU whose plugins are of another kind than ours.
+const TOO_NEW_FOR_PLUGINS: u32 = 9;
+
+/// Whether this QEMU takes the plugin in `tools/plugin`.
+///
+/// # Errors
+/// It was built without plugins, or its plugins are of another kind.
+pub(crate) fn require_plugins() -> Result<(), SetupError> {
+    let ask = |argument| {
+        let mut command = Command::new(PROGRAM);
+        process::run(command.arg(argument), Duration::from_secs(30), "")
+    };
+    check_plugins(&ask("--help")?, &ask("--version")?)
+}
+
+fn check_plugins(help: &str, version: &str) -> Result<(), SetupError> {
+    let next = "use Debian's qemu-system-arm 7.2, or any QEMU 6 to 8 built with --enable-plugins";
+    if !help.lines().any(|line| line.starts_with("-plugin")) {
+        return Err(SetupError::Missing {
+            what: format!("this {PROGRAM} cannot count instructions: it was built without plugins"),
+            next: next.into(),
+        });
+    }
+    let number = version.split_once("version ").map(|(_, rest)| rest);
+    let number = number.and_then(|rest| rest.split_whitespace().next());
+    let number = number.unwrap_or_default();
+    let major = number
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    if major.is_some_and(|major: u32| major < TOO_NEW_FOR_PLUGINS) {
+        return Ok(());
+    }
+    Err(SetupError::Version {
+        place: "the PATH".into(),
+        name: PROGRAM,
+        found: number.into(),
+        needed: "a version from 6 to 8, for its plugin interface,".into(),
+        next: next.into(),
+    })
+}
+
 /// A run to come.
 #[derive(Debug, Clone)]
 pub struct Qemu {
@@ -95,6 +137,7 @@ pub struct Qemu {
     machine: String,
     folder: PathBuf,
     limit: Duration,
+    plugin: Option<String>,
 }
 
 impl Qemu {
@@ -106,7 +149,15 @@ impl Qemu {
             machine: machine.into(),
             folder: ".".into(),
             limit: Duration::from_secs(60),
+            plugin: None,
         }
+    }
+
+    /// A plugin and its arguments, as QEMU's `-plugin` takes them.
+    #[must_use]
+    pub fn plugin(mut self, description: &str) -> Self {
+        self.plugin = Some(description.into());
+        self
     }
 
     /// The folder that the program's file names are relative to.
@@ -149,6 +200,9 @@ impl Qemu {
             "-serial",
             "none",
         ]);
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
+        }
         command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
         // The program's folder becomes the current one, so its own path must not depend on it.
         command.arg(std::path::absolute(&self.elf).unwrap_or_else(|_| self.elf.clone()));
@@ -204,6 +258,21 @@ mod tests {
         assert_eq!(command.get_current_dir(), Some(Path::new("/tmp")));
         let elf = Path::new(command.get_args().last().unwrap());
         assert!(elf.is_absolute() && elf.ends_with("some/firmware"));
+    }
+
+    #[test]
+    fn a_qemu_that_takes_no_plugin_of_ours_is_refused() {
+        let help = "-semihosting  x\n-plugin [file=]<file>[,<argname>=<argvalue>]\n";
+        check_plugins(help, "QEMU emulator version 7.2.22 (Debian 1:7.2)\n").unwrap();
+        let error = check_plugins("-semihosting", "QEMU emulator version 7.2.22");
+        assert!(error.unwrap_err().to_string().contains("--enable-plugins"));
+        for new in [
+            "QEMU emulator version 10.0.2 (Debian)",
+            "QEMU emulator version 9.1.0",
+            "",
+        ] {
+            assert!(check_plugins(help, new).is_err(), "{new}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tools::firmware::{self, AN386};
+use tools::firmware::{self, AN386, BOARDS, Program, TARGETS};
 use tools::{Progress, SetupError, libtorch, onnxruntime, process, qemu, repo};
 
 use super::setup;
@@ -46,7 +46,7 @@ impl Bench {
         }
         Ok(self
             .firmware
-            .insert(firmware::build(AN386, &self.progress)?)
+            .insert(firmware::build(AN386, Program::Trials, &self.progress)?)
             .clone())
     }
 
@@ -88,13 +88,16 @@ fn fmt() -> Result<Outcome> {
 fn set_up(bench: &mut Bench) -> Result<Outcome> {
     let libtorch = libtorch::provide(&bench.progress)?;
     let onnxruntime = bench.onnxruntime()?;
-    let toolchain = firmware::toolchain(AN386.target, &bench.progress)?;
     qemu::provide(&bench.progress)?;
-    for line in [
+    let mut lines = vec![
         format!("libtorch: {}", libtorch.display()),
         format!("onnxruntime: {}", onnxruntime.display()),
-        format!("firmware: {}", setup::describe(&toolchain)),
-    ] {
+    ];
+    for target in TARGETS {
+        let toolchain = firmware::toolchain(target, &bench.progress)?;
+        lines.push(format!("firmware: {}", setup::describe(&toolchain, target)));
+    }
+    for line in lines {
         bench.progress.note(&line);
     }
     Ok(Outcome::passed(""))
@@ -114,7 +117,9 @@ fn clippy(bench: &mut Bench) -> Result<Outcome> {
         plain_cargo("clippy -p host --all-targets -- -D warnings"),
         COMPILER,
     )?;
-    firmware::clippy(AN386, &bench.progress)?;
+    for board in BOARDS {
+        firmware::clippy(board, &bench.progress)?;
+    }
     Ok(Outcome::passed(""))
 }
 
