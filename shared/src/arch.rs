@@ -6,6 +6,7 @@
 
 #[cfg(all(feature = "helium", target_arch = "arm"))]
 mod mve;
+#[allow(dead_code, reason = "kernels for a processor replace some of these")]
 pub(crate) mod portable;
 
 #[cfg(all(feature = "helium", target_arch = "arm"))]

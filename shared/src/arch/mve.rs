@@ -5,17 +5,23 @@
 )]
 
 mod columns;
+mod dense;
+mod depthwise;
 mod quads;
 
 use crate::arch::portable;
 use crate::ops::conv2d::Conv2d;
+use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::filters::Filters;
+use crate::ops::l1_head::L1Head;
+use crate::ops::linear::Linear;
 use crate::ops::pointwise::Pointwise;
+use crate::quant::requantize;
 use crate::shape::Window;
 
-pub(crate) use portable::{depthwise_conv2d, l1_head, linear};
-
 use columns::Windows;
+use dense::{dots, weighted_distance};
+use depthwise::Part;
 use quads::{CHANNELS, COLUMNS, Channels, Quads};
 
 /// Channels whose biases lie on the stack at a time.
@@ -93,5 +99,92 @@ fn product(filters: &Filters<'_>, windows: Windows<'_>, output: &mut [u8], scrat
             }
         }
         first += count;
+    }
+}
+
+/// Four channels at a time.
+pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
+    let filters = op.kernel_filters();
+    let (taps, weight) = (filters.taps(), filters.weight());
+    let parameters = filters.bias().iter().zip(filters.shift());
+    let mut parameters = parameters.zip(output.iter_mut());
+    for first in (0..filters.c_out()).step_by(dense::CHANNELS) {
+        let weights = [0, 1, 2, 3].map(|channel| {
+            // Behind the last channel the last one again, for nothing.
+            let at = (first + channel).min(filters.c_out() - 1) * taps;
+            weight.get(at..at + taps).unwrap_or(&[])
+        });
+        let sums = dots(input, weights);
+        for (sum, ((bias, &shift), out)) in sums.into_iter().zip(&mut parameters) {
+            *out = requantize(bias.wrapping_add(sum), shift);
+        }
+    }
+}
+
+/// `bias + Σ |a - b| * weight`: the whole head.
+pub(crate) fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> i32 {
+    op.bias.wrapping_add(weighted_distance(a, b, op.weight))
+}
+
+/// Sixteen channels at a time.
+#[inline(never)]
+pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &mut [u8]) {
+    let c = op.input().c;
+    if c < depthwise::CHANNELS {
+        return portable::depthwise_conv2d(op, input, output);
+    }
+    let filters = op.kernel_filters();
+    let mut bias = [0_i32; GROUP];
+    let mut first = 0;
+    while first < c {
+        // The last block may begin before the others end: it computes some channels once more.
+        first = first.min(c - depthwise::CHANNELS);
+        let count = (c - first).min(GROUP);
+        for (bias, plain) in bias.iter_mut().zip(filters.bias().iter().skip(first)) {
+            *bias = plain;
+        }
+        let channels = |skip: usize, count: usize| {
+            Some(depthwise::Channels {
+                first: first + skip,
+                bias: bias.get(skip..skip + count)?,
+                shift: filters.shift().get(first + skip..first + skip + count)?,
+            })
+        };
+        let whole = count - count % depthwise::CHANNELS;
+        let tail = channels(count - depthwise::CHANNELS, depthwise::CHANNELS);
+        let tail = tail.filter(|_| whole < count);
+        if let Some(whole) = channels(0, whole) {
+            depthwise_channels(op, [Some(whole), tail], input, output);
+        }
+        first += count;
+    }
+}
+
+/// Some channels of every pixel.
+fn depthwise_channels(
+    op: &DepthwiseConv2d<'_>,
+    channels: [Option<depthwise::Channels<'_>>; 2],
+    input: &[u8],
+    output: &mut [u8],
+) {
+    let (window, shape, out_shape) = (op.window(), op.input(), op.output());
+    let weight = op.kernel_filters().weight();
+    let rows = output.chunks_exact_mut((out_shape.w * shape.c).max(1));
+    for (y, out_row) in rows.enumerate() {
+        let ys = window.span(y, shape.h);
+        for (x, out) in out_row.chunks_exact_mut(shape.c.max(1)).enumerate() {
+            let xs = window.span(x, shape.w);
+            let at = (ys.first * shape.w + xs.first) * shape.c;
+            let weight_at = (ys.tap * window.kernel + xs.tap) * shape.c;
+            let part = Part {
+                rows: ys.count,
+                columns: xs.count,
+                x: input.get(at..).unwrap_or(&[]),
+                weight: weight.get(weight_at..).unwrap_or(&[]),
+            };
+            for channels in channels.iter().flatten() {
+                channels.run(op, part, out);
+            }
+        }
     }
 }

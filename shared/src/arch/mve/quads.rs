@@ -239,7 +239,6 @@ macro_rules! requantize {
     };
 }
 
-
 /// Any number of taps. For each four channels: two passes of 17 instructions and 12 for 16 taps,
 /// then 37.
 ///
