@@ -14,7 +14,7 @@ use mve as chosen;
 #[cfg(not(all(feature = "helium", target_arch = "arm")))]
 use portable as chosen;
 
-pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, max_pool2d, pointwise};
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;

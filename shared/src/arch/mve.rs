@@ -7,6 +7,7 @@
 mod columns;
 mod dense;
 mod depthwise;
+mod pool;
 mod quads;
 
 use crate::arch::portable;
@@ -15,6 +16,7 @@ use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::filters::Filters;
 use crate::ops::l1_head::L1Head;
 use crate::ops::linear::Linear;
+use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::pointwise::Pointwise;
 use crate::quant::requantize;
 use crate::shape::Window;
@@ -22,6 +24,7 @@ use crate::shape::Window;
 use columns::Windows;
 use dense::{dots, weighted_distance};
 use depthwise::Part;
+use pool::maximum;
 use quads::{CHANNELS, COLUMNS, Channels, Quads};
 
 /// Channels whose biases lie on the stack at a time.
@@ -124,6 +127,24 @@ pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
 /// `bias + Σ |a - b| * weight`: the whole head.
 pub(crate) fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> i32 {
     op.bias.wrapping_add(weighted_distance(a, b, op.weight))
+}
+
+/// Windows of 2×2 pixels without padding; others as [`portable`] does them.
+#[inline(never)]
+pub(crate) fn max_pool2d(op: &MaxPool2d, input: &[u8], output: &mut [u8]) {
+    let (window, shape) = (op.window(), op.input());
+    if window.kernel != 2 || window.pad != 0 {
+        return portable::max_pool2d(op, input, output);
+    }
+    let row = shape.w * shape.c;
+    let rows = output.chunks_exact_mut((op.output().w * shape.c).max(1));
+    for (y, out_row) in rows.enumerate() {
+        let mut at = y * window.stride * row;
+        for out in out_row.chunks_exact_mut(shape.c.max(1)) {
+            maximum(input, [at, at + shape.c, at + row, at + row + shape.c], out);
+            at += window.stride * shape.c;
+        }
+    }
 }
 
 /// Sixteen channels at a time.
