@@ -2,9 +2,11 @@
 //! channels.
 //!
 //! In: the window's part of the input and of the weights, both `[h][w][c]`; biases; shifts. Out:
-//! requantized activations.
+//! requantized activations. Every channel has its own weights, so nothing is summed across lanes:
+//! products of 16 bits are added to 32, even channels apart from odd ones as `VMULL` takes them.
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
 use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 
@@ -24,71 +26,104 @@ struct Call {
     columns: usize,
     c: usize,
     /// From the end of a row under the window to the start of the next one.
-    x_step: usize,
-    weight_step: usize,
+    x_gap: usize,
+    weight_gap: usize,
 }
 
-/// The part of a window that lies on the input, from channel `first` of its first pixel on.
-#[derive(Clone, Copy)]
+/// Some channels of a layer, in whole rounds.
+pub(super) struct Blocks<'a> {
+    /// The first channel.
+    first: usize,
+    bias: &'a [i32],
+    shift: &'a [u8],
+    /// Channels of a pixel.
+    c: usize,
+    /// Values in a row of the input and in one of the weights.
+    x_row: usize,
+    weight_row: usize,
+}
+
+/// The part of a window that lies on the input.
 pub(super) struct Part<'a> {
     pub(super) rows: usize,
     pub(super) columns: usize,
+    /// From its first pixel on.
     pub(super) x: &'a [u8],
+    /// From that pixel's weights on.
     pub(super) weight: &'a [i8],
 }
 
-/// A depthwise convolution's channels `first..first + bias.len()`.
-#[derive(Clone, Copy)]
-pub(super) struct Channels<'a> {
-    pub(super) first: usize,
-    pub(super) bias: &'a [i32],
-    pub(super) shift: &'a [u8],
-}
+impl<'a> Blocks<'a> {
+    /// The channels of `group`.
+    ///
+    /// `None` when `group` is no whole number of rounds, or is not in `op`, or has not as many
+    /// biases.
+    pub(super) fn new(
+        op: &DepthwiseConv2d<'a>,
+        group: Range<usize>,
+        bias: &'a [i32],
+    ) -> Option<Self> {
+        let count = group.len();
+        if count == 0 || !count.is_multiple_of(CHANNELS) {
+            return None;
+        }
+        let c = op.input().c;
+        Some(Self {
+            first: group.start,
+            bias: bias.get(..count)?,
+            shift: op.kernel_filters().shift().get(group)?,
+            c,
+            x_row: op.input().w * c,
+            weight_row: op.window().kernel * c,
+        })
+    }
 
-impl Channels<'_> {
-    /// Computes one pixel; `out` holds its channels. Does nothing when a length does not fit.
+    /// Computes these channels of one pixel; `out` holds all its channels.
+    ///
+    /// Does nothing when a length does not fit.
     #[inline]
-    pub(super) fn run(&self, op: &DepthwiseConv2d<'_>, part: Part<'_>, out: &mut [u8]) {
+    pub(super) fn run(&self, part: Part<'_>, out: &mut [u8]) {
         let Part {
             rows,
             columns,
             x,
             weight,
         } = part;
-        let Self { first, bias, shift } = *self;
-        let (count, c, kernel) = (shift.len(), op.input().c, op.window().kernel);
-        let (x_row, weight_row) = (op.input().w * c, kernel * c);
-        if rows == 0
-            || columns == 0
-            || count == 0
-            || !count.is_multiple_of(CHANNELS)
-            || bias.len() != count
-            || out.len() < first + count
-            || x.len() < (rows - 1) * x_row + (columns - 1) * c + first + count
-            || weight.len() < (rows - 1) * weight_row + (columns - 1) * c + first + count
+        let Self { first, c, .. } = *self;
+        let count = self.shift.len();
+        if rows == 0 || columns == 0 || self.bias.len() != count {
+            return;
+        }
+        // What the last pixel of a row needs.
+        let row = (columns - 1) * c + first + count;
+        if out.len() < first + count
+            || x.len() < (rows - 1) * self.x_row + row
+            || weight.len() < (rows - 1) * self.weight_row + row
         {
             return;
         }
         let call = Call {
             x: x.as_ptr().wrapping_add(first),
             weight: weight.as_ptr().wrapping_add(first),
-            bias: bias.as_ptr(),
-            shift: shift.as_ptr(),
+            bias: self.bias.as_ptr(),
+            shift: self.shift.as_ptr(),
             out: out.as_mut_ptr().wrapping_add(first),
             blocks: count / CHANNELS,
             rows,
             columns,
             c,
-            x_step: x_row - columns * c,
-            weight_step: weight_row - columns * c,
+            x_gap: self.x_row.wrapping_sub(columns * c),
+            weight_gap: self.weight_row.wrapping_sub(columns * c),
         };
-        // SAFETY: 1 to 3: just checked.
+        // SAFETY: 1: the last pixel of the last row ends before `x` and `weight` do, and all others
+        // lie before it. 2: `count` biases and shifts, and `out` was checked. 3: rows and columns
+        // were checked; `new` left no fewer than 16 channels.
         unsafe { onelook_mve_depthwise(&raw const call) }
     }
 }
 
 /// Requantizes eight channels, the even ones in `$even`, the odd ones in `$odd`, and stores them.
-/// See the matrix kernel for the rounding.
+/// The matrix kernel says how the rounding works.
 macro_rules! requantize {
     ($even:literal, $odd:literal) => {
         concat!(
@@ -148,8 +183,8 @@ macro_rules! round {
 ///
 /// # Safety
 /// 1. `x` and `weight` point to `rows` rows of `columns` pixels of `c` channels, of which
-///    `16 * blocks` may be read; `columns * c + x_step` and `columns * c + weight_step` values lie
-///    between the starts of two rows.
+///    `16 * blocks` may be read; from the end of a row to the start of the next one it is `x_gap` and
+///    `weight_gap` values.
 /// 2. `bias` points to `16 * blocks` biases, `shift` to as many shifts, `out` to as many bytes that
 ///    may be written.
 /// 3. `blocks`, `rows` and `columns` are at least 1.

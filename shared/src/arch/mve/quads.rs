@@ -1,11 +1,14 @@
 //! The matrix kernel: four output channels times three pixels, as often as there are channels.
 //!
-//! In: three columns of activations less 128, weights `[channel][taps]`, biases that make up for
-//! the 128, shifts. Out: requantized activations.
+//! In: three columns of activations less 128; filters; biases that make up for the 128. Out:
+//! requantized activations.
 
 use core::arch::naked_asm;
 use core::marker::PhantomData;
-use core::ptr::null;
+use core::ops::Range;
+use core::ptr::{null, null_mut};
+
+use crate::ops::filters::Filters;
 
 /// Output channels that one round of the kernel computes.
 pub(super) const CHANNELS: usize = 4;
@@ -15,19 +18,6 @@ pub(super) const COLUMNS: usize = 3;
 
 /// Taps of one vector.
 const VECTOR: usize = 16;
-
-/// Output channels, [`CHANNELS`] at a time.
-#[derive(Clone, Copy)]
-pub(super) struct Channels<'a> {
-    /// Weights of each channel.
-    pub(super) taps: usize,
-    /// `[channel][taps]`.
-    pub(super) weight: &'a [i8],
-    /// One for each channel, for activations that lack 128.
-    pub(super) bias: &'a [i32],
-    /// One for each channel.
-    pub(super) shift: &'a [u8],
-}
 
 /// What the kernels read, in the order in which they load their registers.
 #[repr(C)]
@@ -41,65 +31,69 @@ struct Call {
     taps: usize,
 }
 
-/// Channels whose lengths are checked, ready to be multiplied with columns.
+/// Some channels of a layer, their lengths checked, ready to be multiplied with columns.
 pub(super) struct Quads<'a> {
     call: Call,
-    channels: PhantomData<Channels<'a>>,
+    /// The first channel.
+    first: usize,
+    /// Channels of a pixel.
+    c_out: usize,
+    parameters: PhantomData<(&'a Filters<'a>, &'a [i32])>,
 }
 
 impl<'a> Quads<'a> {
-    /// `None` when a length does not fit the others, or there is no channel.
-    pub(super) fn new(channels: Channels<'a>) -> Option<Self> {
-        let Channels {
-            taps,
-            weight,
-            bias,
-            shift,
-        } = channels;
-        let count = shift.len();
-        let fits = count > 0
-            && count.is_multiple_of(CHANNELS)
-            && bias.len() == count
-            && weight.len() == count.checked_mul(taps)?;
-        fits.then_some(Self {
+    /// The channels of `group`, with biases of their own.
+    ///
+    /// `None` when `group` is no whole number of quads, or is not in `filters`, or has not as many
+    /// biases.
+    pub(super) fn new(filters: &Filters<'a>, group: Range<usize>, bias: &'a [i32]) -> Option<Self> {
+        let (count, taps) = (group.len(), filters.taps());
+        if count == 0 || !count.is_multiple_of(CHANNELS) {
+            return None;
+        }
+        let weight = filters.weight().get(group.start * taps..group.end * taps)?;
+        let shift = filters.shift().get(group.clone())?;
+        Some(Self {
             call: Call {
                 columns: [null(); COLUMNS],
-                bias: bias.as_ptr(),
+                bias: bias.get(..count)?.as_ptr(),
                 shift: shift.as_ptr(),
-                out: [core::ptr::null_mut(); COLUMNS],
+                out: [null_mut(); COLUMNS],
                 quads: count / CHANNELS,
                 weight: weight.as_ptr(),
                 taps,
             },
-            channels: PhantomData,
+            first: group.start,
+            c_out: filters.c_out(),
+            parameters: PhantomData,
         })
     }
 
-    /// Multiplies with `columns`, `[COLUMNS][taps]`, and writes to `out`, `[pixel][c_out]`, from
-    /// channel `first` on. When `out` holds fewer than three pixels, the last columns are theirs.
+    /// Multiplies with `columns`, `[COLUMNS][taps]`, and writes these channels of `out`,
+    /// `[pixel][c_out]`. When `out` holds fewer than three pixels, the last columns are theirs.
     ///
     /// Does nothing when a length does not fit.
     #[inline]
-    pub(super) fn run(&mut self, columns: &[u8], out: &mut [u8], c_out: usize, first: usize) {
-        let Call { quads, taps, .. } = self.call;
-        if columns.len() != COLUMNS * taps || out.len() < c_out || first + quads * CHANNELS > c_out
-        {
+    pub(super) fn run(&mut self, columns: &[u8], out: &mut [u8]) {
+        let (taps, c_out) = (self.call.taps, self.c_out);
+        if columns.len() != COLUMNS * taps || out.len() < c_out {
             return;
         }
         let column = columns.as_ptr();
         self.call.columns = [0, 1, 2].map(|index| column.wrapping_add(index * taps));
-        // A column without a pixel writes where the one behind it will write once more.
+        // A column without a pixel writes where a later one will write once more.
         let last = out.len() - c_out;
         let pixels = [
             last.saturating_sub(2 * c_out),
             last.saturating_sub(c_out),
             last,
         ];
-        let start = out.as_mut_ptr().wrapping_add(first);
+        let start = out.as_mut_ptr().wrapping_add(self.first);
         self.call.out = pixels.map(|pixel| start.wrapping_add(pixel));
-        // SAFETY: 1, 4: `new` checked the lengths of what `call` points to since then. 2: `columns`
-        // holds three times `taps`. 3: `pixels` are at most `out.len() - c_out`, and the channels
-        // end before `c_out`.
+        // SAFETY: 1, 4: `new` took the pointers from slices of `count` channels that still are
+        // borrowed. 2: `columns` holds three times `taps`. 3: `pixels` are at most
+        // `out.len() - c_out`, and the channels end before `c_out`, because `filters` has them.
+        // 5: just compared.
         unsafe {
             if taps <= VECTOR {
                 onelook_mve_short_quads(&raw const self.call);
@@ -239,8 +233,7 @@ macro_rules! requantize {
     };
 }
 
-/// Any number of taps. For each four channels: two passes of 17 instructions and 12 for 16 taps,
-/// then 37.
+/// Any number of taps. For each four channels: 24 instructions for 16 taps, and 63.
 ///
 /// r12: weights of the next channel; r11: taps; even registers: sums; odd registers: pointers; the
 /// stack: columns, and what stands behind them in [`Call`].
@@ -273,7 +266,7 @@ unsafe extern "C" fn onelook_mve_quads(call: *const Call) {
     )
 }
 
-/// At most 16 taps: no loop over taps. For each four channels: 33 instructions, then 37.
+/// At most 16 taps: no loop over taps. For each four channels: 67 instructions.
 ///
 /// Registers as in [`onelook_mve_quads`]; P0: the taps that there are.
 ///
