@@ -142,17 +142,15 @@ fn product(filters: &Filters<'_>, windows: Windows<'_>, output: &mut [u8], scrat
 /// Four channels at a time.
 pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
     let filters = op.kernel_filters();
-    let (taps, weight) = (filters.taps(), filters.weight());
-    let parameters = filters.bias().iter().zip(filters.shift());
-    let mut channels = parameters.zip(output);
-    for first in (0..filters.c_out()).step_by(dense::CHANNELS) {
-        let weights = [0, 1, 2, 3].map(|channel| {
-            // Behind the last channel the last one again, for nothing.
-            let at = (first + channel).min(filters.c_out() - 1) * taps;
-            weight.get(at..at + taps).unwrap_or(&[])
-        });
-        for (sum, ((bias, &shift), out)) in dots(input, weights).into_iter().zip(&mut channels) {
-            *out = requantize(bias.wrapping_add(sum), shift);
+    let rounds = filters
+        .weight()
+        .chunks((dense::CHANNELS * filters.taps()).max(1));
+    let mut parameters = filters.bias().iter().zip(filters.shift());
+    for (out, weights) in output.chunks_mut(dense::CHANNELS).zip(rounds) {
+        for (out, sum) in out.iter_mut().zip(dots(input, weights)) {
+            if let Some((bias, &shift)) = parameters.next() {
+                *out = requantize(bias.wrapping_add(sum), shift);
+            }
         }
     }
 }

@@ -11,17 +11,23 @@ use core::arch::asm;
 /// Channels whose sums are computed at a time.
 pub(super) const CHANNELS: usize = 4;
 
-/// `Σ x * w` for four channels: 15 instructions for 16 taps.
+/// `Σ x * w` for up to four channels, whose weights lie one behind the other: 15 instructions for
+/// 16 taps.
 ///
-/// The weights must be as long as `x`; zeros otherwise.
-pub(super) fn dots(x: &[u8], weights: [&[i8]; CHANNELS]) -> [i32; CHANNELS] {
-    if weights.iter().any(|weight| weight.len() != x.len()) {
+/// What belongs to no channel is that of the last one; all is 0 when there is none.
+#[inline]
+pub(super) fn dots(x: &[u8], weights: &[i8]) -> [i32; CHANNELS] {
+    let Some(last) = weights.len().checked_sub(x.len()) else {
         return [0; CHANNELS];
-    }
-    let [w_0, w_1, w_2, w_3] = weights.map(<[i8]>::as_ptr);
+    };
+    let [w_0, w_1, w_2, w_3] = [0, 1, 2, 3].map(|channel| {
+        let at = last.min(channel * x.len());
+        weights.as_ptr().wrapping_add(at)
+    });
     let mut sums = [0_i32; CHANNELS];
     let [sum_0, sum_1, sum_2, sum_3] = &mut sums;
-    // SAFETY: the loads are predicated, so they end where `x` does, and the weights with it.
+    // SAFETY: the loads are predicated: each pointer is read for `x.len()` bytes, and the weights
+    // are at least that long behind `last`, the largest of their offsets.
     unsafe {
         asm!(
             "vmov.i8 q2, #0x7f",
