@@ -179,7 +179,7 @@ macro_rules! round {
     };
 }
 
-/// For each sixteen channels: 15 instructions for a tap, 5 for a row, and 57.
+/// For each sixteen channels: 15 instructions for a tap, 5 for a row, and 55.
 ///
 /// # Safety
 /// 1. `x` and `weight` point to `rows` rows of `columns` pixels of `c` channels, of which
