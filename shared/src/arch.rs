@@ -5,9 +5,17 @@
 //! Out: the output. [`crate::ops`] checks before it calls; nothing here
 //! can fail. `portable` is plain Rust and what the others are compared with.
 
+#[cfg(all(feature = "helium", target_arch = "arm"))]
+mod mve;
+#[allow(dead_code, reason = "kernels for a processor replace some of these")]
 pub(crate) mod portable;
 
-pub(crate) use portable::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+#[cfg(all(feature = "helium", target_arch = "arm"))]
+use mve as chosen;
+#[cfg(not(all(feature = "helium", target_arch = "arm")))]
+use portable as chosen;
+
+pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise, pool_row};
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;

@@ -10,6 +10,7 @@ use crate::ops::l1_head::L1Head;
 use crate::ops::linear::Linear;
 use crate::ops::pointwise::Pointwise;
 use crate::quant::requantize;
+use crate::shape::{Hwc, Window};
 
 /// One dot product per kernel row: in HWC the taps of a row are contiguous.
 pub(crate) fn conv2d(
@@ -91,6 +92,24 @@ pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &
                 let parameters = filters.bias().iter().zip(filters.shift()).skip(first);
                 for ((out, acc), (bias, &shift)) in out.iter_mut().zip(acc).zip(parameters) {
                     *out = requantize(acc.wrapping_add(bias), shift);
+                }
+            }
+        }
+    }
+}
+
+/// One row of a max pooling's output from the rows of `input` that its windows see, each `shape`
+/// wide: running maxima over whole pixels.
+pub(crate) fn pool_row(window: Window, input: &[u8], shape: Hwc, output: &mut [u8]) {
+    output.fill(0);
+    let channels = shape.c.max(1);
+    for row in input.chunks_exact((shape.w * channels).max(1)) {
+        for (x, out) in output.chunks_exact_mut(channels).enumerate() {
+            let xs = window.span(x, shape.w);
+            let pixels = xs.first * channels..(xs.first + xs.count) * channels;
+            for pixel in row.get(pixels).unwrap_or(&[]).chunks_exact(channels) {
+                for (out, &value) in out.iter_mut().zip(pixel) {
+                    *out = value.max(*out);
                 }
             }
         }

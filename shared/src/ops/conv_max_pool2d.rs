@@ -19,14 +19,15 @@
 //!
 //! - [`reference()`]: one pooled value at a time, the convolution's values under it computed by
 //!   themselves.
-//! - [`conv_max_pool2d`]: strips of rows in scratch, by the kernels of both operators.
+//! - [`conv_max_pool2d`]: strips of rows in scratch, by the kernels of both operators; as many rows
+//!   at a time as the scratch has room for.
 
 use super::conv2d::Conv2d;
 use super::filters::Filters;
-use super::max_pool2d::{MaxPool2d, pool_row};
+use super::max_pool2d::MaxPool2d;
 use crate::arch;
 use crate::quant::requantize;
-use crate::shape::{Hwc, ShapeError, check_at_least};
+use crate::shape::{Hwc, ShapeError, Window, check_at_least};
 
 /// A convolution and its pooling: everything but the activations.
 #[derive(Debug, Clone, Copy)]
@@ -138,13 +139,28 @@ pub fn conv_max_pool2d(
     op.input().check(input.len())?;
     out.check(output.len())?;
     check_at_least(scratch.len(), op.scratch_len())?;
-    let (strip, scratch) = scratch
-        .split_at_mut_checked(op.strip_len())
-        .unwrap_or_default();
-    let stride = op.pool.window().stride;
-    for (y, row) in output.chunks_exact_mut((out.w * out.c).max(1)).enumerate() {
-        arch::conv2d(&op.conv, input, y * stride, strip, scratch);
-        pool_row(op.pool.window(), strip, wide, row);
+    let (window, row) = (op.pool.window(), wide.w * wide.c);
+    let Window { kernel, stride, .. } = window;
+    // The more rows at a time the better: kernels have work to do for each strip.
+    let room = scratch.len() - op.conv.scratch_len();
+    let more = room
+        .saturating_sub(op.strip_len())
+        .checked_div(stride * row);
+    let rows_out = (1 + more.unwrap_or(0)).min(out.h);
+    let strip_len = ((rows_out - 1) * stride + kernel) * row;
+    let (strip, scratch) = scratch.split_at_mut_checked(strip_len).unwrap_or_default();
+    let mut first_row = 0;
+    for outputs in output.chunks_mut((rows_out * out.w * out.c).max(1)) {
+        let rows_out = outputs.chunks_exact((out.w * out.c).max(1)).len();
+        let needed = ((rows_out - 1) * stride + kernel) * row;
+        let strip = strip.get_mut(..needed).unwrap_or(&mut []);
+        arch::conv2d(&op.conv, input, first_row, strip, scratch);
+        let windows = strip.chunks(stride * row);
+        for (strip, out) in windows.zip(outputs.chunks_exact_mut((out.w * out.c).max(1))) {
+            let rows = strip.get(..kernel * row).unwrap_or(&[]);
+            arch::pool_row(window, rows, wide, out);
+        }
+        first_row += rows_out * stride;
     }
     Ok(())
 }
@@ -165,6 +181,7 @@ mod tests {
             p in window_problem(5, |kernel, c_in| kernel * kernel * c_in, 1..9),
             kernel in 1..4_usize,
             gap in 0..2_usize,
+            room in 0..600_usize,
         ) {
             let parameters = &p.parameters;
             let (bias, weight, shift) = (parameters.bias(), &parameters.weight, &parameters.shift);
@@ -175,7 +192,9 @@ mod tests {
             let op = ConvMaxPool2d::new(conv, pool).unwrap();
 
             let expected = run(op.output(), 0, |out, _| reference(&op, &p.x, out));
-            let got = run(op.output(), op.scratch_len(), |out, scratch| {
+            // Any number of rows at a time.
+            let scratch_len = op.scratch_len() + room;
+            let got = run(op.output(), scratch_len, |out, scratch| {
                 conv_max_pool2d(&op, &p.x, out, scratch)
             });
             prop_assert_eq!(&got, &expected);
