@@ -155,7 +155,7 @@ pub fn conv_max_pool2d(
         let needed = ((rows_out - 1) * stride + kernel) * row;
         let strip = strip.get_mut(..needed).unwrap_or(&mut []);
         arch::conv2d(&op.conv, input, first_row, strip, scratch);
-        let windows = strip.chunks(stride * row);
+        let windows = strip.chunks((stride * row).max(1));
         for (strip, out) in windows.zip(outputs.chunks_exact_mut((out.w * out.c).max(1))) {
             let rows = strip.get(..kernel * row).unwrap_or(&[]);
             arch::pool_row(window, rows, wide, out);
