@@ -4,8 +4,14 @@
 //! shapes, and its scratch. Out: the output. [`crate::ops`] checks before it calls; nothing here
 //! can fail. `portable` is plain Rust and what the others are compared with.
 
+#[cfg(all(target_arch = "arm", onelook_dsp))]
+mod armv7em;
+#[allow(dead_code, reason = "a processor's own kernels take the place of some")]
 pub(crate) mod portable;
 
+#[cfg(all(target_arch = "arm", onelook_dsp))]
+pub(crate) use armv7em::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+#[cfg(not(all(target_arch = "arm", onelook_dsp)))]
 pub(crate) use portable::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
 
 /// Pixels that a kernel may gather at a time.
