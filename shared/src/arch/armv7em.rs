@@ -193,6 +193,23 @@ impl Rounding {
     }
 }
 
+/// Tells the assembler that the DSP extension is there: in ARMv8-M it is an option, and naked
+/// functions do not get the compiler's `target-cpu`.
+#[cfg(onelook_v8m)]
+macro_rules! dsp {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+/// ARMv7E-M always has the DSP extension.
+#[cfg(not(onelook_v8m))]
+macro_rules! dsp {
+    () => {
+        ""
+    };
+}
+use dsp;
+
 /// Assembly that requantizes the accumulators of a block in `r0` to `r3`, with a pointer to its
 /// [`Rounding`] in `r12`, and packs the four bytes into `r0`. Uses `r4` to `r6`.
 macro_rules! requantize_block {

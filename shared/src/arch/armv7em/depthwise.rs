@@ -7,7 +7,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Rounding, Segment, blocks, requantize_block};
+use super::{BLOCK, Layer, Rounding, Segment, blocks, dsp, requantize_block};
 use crate::shape::Span;
 
 /// A window of 5×5.
@@ -162,6 +162,7 @@ macro_rules! tap {
 #[unsafe(naked)]
 unsafe extern "C" fn convolve(run: Run) {
     naked_asm!(
+        dsp!(),
         // The first four words of the run come in registers: put them in front of the others.
         "push {{r0-r3}}",
         "push {{r4-r11, lr}}",

@@ -6,7 +6,7 @@
 
 use core::arch::naked_asm;
 
-use super::{BLOCK, Layer, blocks};
+use super::{BLOCK, Layer, blocks, dsp};
 use crate::ops::filters::Filters;
 use crate::quant::requantize;
 
@@ -122,6 +122,7 @@ unsafe extern "C" fn dot4(
     len: usize,
 ) {
     naked_asm!(
+        dsp!(),
         "ldr r12, [sp]",
         "push {{r0, r4-r11, lr}}",
         "ldm r0, {{r4-r7}}",

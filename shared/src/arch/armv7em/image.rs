@@ -14,7 +14,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Segment, rounding};
+use super::{BLOCK, Layer, Segment, dsp, rounding};
 use crate::shape::Span;
 
 const KERNEL: usize = 3;
@@ -215,6 +215,7 @@ macro_rules! channel {
 #[unsafe(naked)]
 unsafe extern "C" fn convolve(run: Run) {
     naked_asm!(
+        dsp!(),
         // The first four words of the run come in registers: put them in front of the others.
         "push {{r0-r3}}",
         "push {{r4-r11, lr}}",

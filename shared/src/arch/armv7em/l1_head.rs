@@ -5,6 +5,7 @@
 
 use core::arch::naked_asm;
 
+use super::dsp;
 use crate::ops::l1_head::L1Head;
 
 /// `bias + Σ |a - b| * weight`.
@@ -34,6 +35,7 @@ unsafe extern "C" fn distance(
     acc: i32,
 ) -> i32 {
     naked_asm!(
+        dsp!(),
         "ldr r12, [sp]",
         "push {{r4-r7}}",
         "add r3, r0, r3",

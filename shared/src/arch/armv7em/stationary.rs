@@ -14,7 +14,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Rounding, Segment, blocks, requantize_block};
+use super::{BLOCK, Layer, Rounding, Segment, blocks, dsp, requantize_block};
 use crate::shape::Span;
 
 /// Words of four channels' expanded weights for each tap.
@@ -181,6 +181,7 @@ macro_rules! four_taps {
 #[unsafe(naked)]
 unsafe extern "C" fn convolve(run: Run) {
     naked_asm!(
+        dsp!(),
         // The first four words of the run come in registers: put them in front of the others.
         "push {{r0-r3}}",
         "push {{r4-r11, lr}}",
@@ -260,6 +261,7 @@ unsafe extern "C" fn convolve(run: Run) {
 #[unsafe(naked)]
 unsafe extern "C" fn expand(rows: *const i8, stride: usize, quads: usize, to: *mut u32) {
     naked_asm!(
+        dsp!(),
         "push {{r4-r11, lr}}",
         "add r12, r1, r1, lsl #1",
         "2:",
