@@ -52,12 +52,8 @@ pub(crate) use l1_head::l1_head;
 
 /// The image's own kernel, then the stationary one, then a gathered column for each pixel.
 pub(crate) fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8], scratch: &mut [u8]) {
-    let layer = Layer {
-        window: op.window(),
-        input: op.input(),
-        output: op.output(),
-        filters: op.kernel_filters(),
-    };
+    let filters = op.kernel_filters();
+    let layer = Layer::new(op.window(), op.input(), op.output(), filters);
     if image::conv2d(&layer, input, output).is_some()
         || stationary::conv2d(&layer, input, output, scratch).is_some()
         || dot::conv2d(&layer, input, output, scratch).is_some()
@@ -71,16 +67,16 @@ pub(crate) fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8], scratch: 
 pub(crate) fn pointwise(op: &Pointwise<'_>, input: &[u8], output: &mut [u8], scratch: &mut [u8]) {
     let filters = op.kernel_filters();
     let pixels = op.input().h * op.input().w;
-    let layer = Layer {
-        window: Window {
-            kernel: 1,
-            stride: 1,
-            pad: 0,
-        },
-        input: Hwc::new(1, pixels, op.input().c),
-        output: Hwc::new(1, pixels, filters.c_out()),
-        filters,
+    let window = Window {
+        kernel: 1,
+        stride: 1,
+        pad: 0,
     };
+    let (row, row_out) = (
+        Hwc::new(1, pixels, op.input().c),
+        Hwc::new(1, pixels, filters.c_out()),
+    );
+    let layer = Layer::new(window, row, row_out, filters);
     if stationary::conv2d(&layer, input, output, scratch).is_some() {
         return;
     }
@@ -97,12 +93,8 @@ pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
 
 /// Four channels at a time.
 pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &mut [u8]) {
-    let layer = Layer {
-        window: op.window(),
-        input: op.input(),
-        output: op.output(),
-        filters: op.kernel_filters(),
-    };
+    let filters = op.kernel_filters();
+    let layer = Layer::new(op.window(), op.input(), op.output(), filters);
     if depthwise::depthwise_conv2d(&layer, input, output).is_none() {
         portable::depthwise_conv2d(op, input, output);
     }
@@ -114,36 +106,170 @@ struct Layer<'a> {
     input: Hwc,
     output: Hwc,
     filters: &'a Filters<'a>,
+    /// Rows, then columns.
+    axes: [Axis; 2],
 }
 
-/// Neighbouring outputs of a row whose windows lie alike on the input.
+/// Neighbouring outputs of an axis whose windows lie alike on the input.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     /// The first output.
-    x: usize,
+    first: usize,
     /// How many.
-    pixels: usize,
+    len: usize,
     /// The first one's window.
     span: Span,
 }
 
-impl Layer<'_> {
-    /// The outputs of a row: those over padding one by one, those between in one segment.
-    fn segments(&self) -> impl Iterator<Item = Segment> + Clone {
-        let (window, w, w_out) = (self.window, self.input.w, self.output.w);
-        let whole = move |x: &usize| window.span(*x, w).count == window.kernel;
-        let first = (0..w_out).find(whole).unwrap_or(w_out);
-        let len = (first..w_out).take_while(whole).count();
+/// An axis, cut where its windows reach over padding.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    window: Window,
+    /// Inputs along the axis.
+    len: usize,
+    /// Outputs along the axis.
+    len_out: usize,
+    /// The outputs whose windows lie whole on the input: the first, and how many.
+    inner: usize,
+    inner_len: usize,
+}
+
+impl Axis {
+    fn new(window: Window, len: usize, len_out: usize) -> Self {
+        let whole = |out: &usize| window.span(*out, len).count == window.kernel;
+        let inner = (0..len_out).find(whole).unwrap_or(len_out);
+        Self {
+            window,
+            len,
+            len_out,
+            inner,
+            inner_len: (inner..len_out).take_while(whole).count(),
+        }
+    }
+
+    /// The outputs over padding one by one, those between in one segment.
+    fn segments(self) -> impl Iterator<Item = Segment> {
         let mut next = 0;
         core::iter::from_fn(move || {
-            let x = next;
-            if x >= w_out {
+            let first = next;
+            if first >= self.len_out {
                 return None;
             }
-            let pixels = if x == first { len.max(1) } else { 1 };
-            next += pixels;
-            let span = window.span(x, w);
-            Some(Segment { x, pixels, span })
+            let inner = first == self.inner;
+            let len = if inner { self.inner_len.max(1) } else { 1 };
+            next += len;
+            let span = self.window.span(first, self.len);
+            Some(Segment { first, len, span })
+        })
+    }
+}
+
+/// Outputs whose windows lie alike on the input.
+#[derive(Debug, Clone, Copy)]
+struct Rectangle {
+    y: Segment,
+    x: Segment,
+}
+
+/// How a kernel walks over a rectangle; read by assembly. In bytes.
+#[repr(C)]
+struct Walk {
+    /// The first pixel's first input under its window.
+    x: *const u8,
+    /// From there to the next pixel's.
+    x_step: usize,
+    /// The first pixel's outputs.
+    output: *mut u8,
+    /// From there to the next pixel's.
+    output_step: usize,
+    /// From behind a row's last pixel to the next row's first.
+    x_gap: usize,
+    /// The same for the outputs.
+    output_gap: usize,
+    /// Pixels of a row.
+    width: usize,
+    /// Pixels of the row to go.
+    pixels: usize,
+    /// Rows of pixels to go.
+    height: usize,
+}
+
+impl Walk {
+    /// Over one pixel.
+    fn one(input: &[u8], output: &mut [u8]) -> Self {
+        Self {
+            x: input.as_ptr(),
+            x_step: 0,
+            output: output.as_mut_ptr(),
+            output_step: 0,
+            x_gap: 0,
+            output_gap: 0,
+            width: 1,
+            pixels: 1,
+            height: 1,
+        }
+    }
+}
+
+impl<'a> Layer<'a> {
+    fn new(window: Window, input: Hwc, output: Hwc, filters: &'a Filters<'a>) -> Self {
+        Self {
+            window,
+            input,
+            output,
+            filters,
+            axes: [
+                Axis::new(window, input.h, output.h),
+                Axis::new(window, input.w, output.w),
+            ],
+        }
+    }
+
+    /// The rectangles that cover the output.
+    fn rectangles(&self) -> impl Iterator<Item = Rectangle> {
+        let [y, x] = self.axes;
+        y.segments()
+            .flat_map(move |y| x.segments().map(move |x| Rectangle { y, x }))
+    }
+
+    /// Bytes from one row of the input to the next.
+    fn pitch(&self) -> usize {
+        self.input.w * self.input.c
+    }
+
+    /// The walk over a rectangle, where each tap reads `tap_len` bytes of `input` and each pixel
+    /// writes `out_len` bytes of `output`, which start at some channel of the first pixel.
+    ///
+    /// `Some` is the proof that all of them lie within the two slices, and that there are some.
+    fn walk(
+        &self,
+        rectangle: &Rectangle,
+        [tap_len, out_len]: [usize; 2],
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Option<Walk> {
+        let Rectangle { y, x } = rectangle;
+        let (pitch, c, c_out) = (self.pitch(), self.input.c, self.output.c);
+        let (x_step, y_step) = (self.window.stride * c, self.window.stride * pitch);
+        let out_pitch = self.output.w * c_out;
+        let (lower, further) = (y.len.checked_sub(1)?, x.len.checked_sub(1)?);
+        let (last_row, last_tap) = (y.span.count.checked_sub(1)?, x.span.count.checked_sub(1)?);
+        let start = y.span.first * pitch + x.span.first * c;
+        let len = lower * y_step + further * x_step + last_row * pitch + last_tap * c + tap_len;
+        let input = input.get(start..start + len)?;
+        let start = y.first * out_pitch + x.first * c_out;
+        let len = lower * out_pitch + further * c_out + out_len;
+        let output = output.get_mut(start..start + len)?;
+        Some(Walk {
+            x: input.as_ptr(),
+            x_step,
+            output: output.as_mut_ptr(),
+            output_step: c_out,
+            x_gap: y_step.wrapping_sub(x.len * x_step),
+            output_gap: out_pitch.wrapping_sub(x.len * c_out),
+            width: x.len,
+            pixels: x.len,
+            height: y.len,
         })
     }
 }
@@ -242,3 +368,39 @@ macro_rules! requantize_block {
     };
 }
 use requantize_block;
+
+/// Assembly that stores the outputs, to where `r4` points, and moves a [`Walk`], which lies at `{walk}` on the
+/// stack, on to the next pixel, at label 2. Behind the last pixel it returns from a function that
+/// has pushed `r0`-`r3`, then `r4`-`r11` and `lr`.
+macro_rules! next_pixel {
+    ($store:literal) => {
+        concat!(
+            "ldrd r4, r5, [sp, #{walk} + 8]\n", // output
+            "ldrd r6, r7, [sp, #{walk}]\n",     // x
+            $store,
+            "add r4, r4, r5\n",
+            "add r6, r6, r7\n",
+            "ldr r8, [sp, #{walk} + 28]\n", // pixels
+            "subs r8, r8, #1\n",
+            "beq 90f\n",
+            "91:\n",
+            "str r8, [sp, #{walk} + 28]\n",
+            "str r4, [sp, #{walk} + 8]\n",
+            "str r6, [sp, #{walk}]\n",
+            "b 2b\n",
+            "90:\n",
+            "ldrd r5, r7, [sp, #{walk} + 16]\n", // gaps
+            "add r6, r6, r5\n",
+            "add r4, r4, r7\n",
+            "ldr r5, [sp, #{walk} + 32]\n", // height
+            "ldr r8, [sp, #{walk} + 24]\n", // width
+            "subs r5, r5, #1\n",
+            "str r5, [sp, #{walk} + 32]\n",
+            "bne 91b\n",
+            "pop {{r4-r11, lr}}\n",
+            "add sp, sp, #16\n",
+            "bx lr\n",
+        )
+    };
+}
+use next_pixel;

@@ -7,8 +7,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Rounding, Segment, blocks, dsp, requantize_block};
-use crate::shape::Span;
+use super::{BLOCK, Layer, Rectangle, Rounding, Walk, blocks, dsp, next_pixel, requantize_block};
 
 /// A window of 5×5.
 const MAX_TAPS: usize = 25;
@@ -27,7 +26,6 @@ pub(super) fn depthwise_conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8
     if shape.is_empty() || shape.c < BLOCK {
         return None;
     }
-    let segments = layer.segments();
     for first in blocks(shape.c) {
         let rows = filters.weight().chunks_exact(shape.c.max(1));
         for (tap, row) in expanded.iter_mut().zip(rows) {
@@ -39,13 +37,9 @@ pub(super) fn depthwise_conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8
             expanded,
             rounding: Rounding::of(filters, first),
         };
-        let rows = output.chunks_exact_mut((layer.output.w * shape.c).max(1));
-        for (y, row) in rows.enumerate() {
-            let ys = layer.window.span(y, shape.h);
-            for segment in segments.clone() {
-                let output = row.get_mut(segment.x * shape.c + first..)?;
-                block.run(ys, segment, input.get(first..)?, output)?;
-            }
+        let (input, output) = (input.get(first..)?, output.get_mut(first..)?);
+        for rectangle in layer.rectangles() {
+            block.run(&rectangle, input, output)?;
         }
     }
     Some(())
@@ -65,37 +59,30 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Runs a segment of a row; `input` and `output` start at the block's first channel.
-    fn run(&self, ys: Span, segment: Segment, input: &[u8], output: &mut [u8]) -> Option<()> {
-        let (shape, kernel) = (self.layer.input, self.layer.window.kernel);
-        let xs = segment.span;
-        let pitch = shape.w * shape.c;
-        let x_step = self.layer.window.stride * shape.c;
-        let further = segment.pixels.checked_sub(1)?;
-        let (further_rows, further_taps) = (ys.count.checked_sub(1)?, xs.count.checked_sub(1)?);
-
-        let first_x = (ys.first * shape.w + xs.first) * shape.c;
-        let x_len = further * x_step + further_rows * pitch + further_taps * shape.c + BLOCK;
-        let input = input.get(first_x..first_x + x_len)?;
-        let weight = self.expanded.get(ys.tap * kernel + xs.tap..)?;
-        let weight = weight.get(..further_rows * kernel + xs.count)?;
-        let output = output.get_mut(..further * shape.c + BLOCK)?;
-        // SAFETY: 1 to 3 are the lengths of the three slices.
+    /// Runs a rectangle of pixels; `input` and `output` start at the block's first channel.
+    fn run(&self, rectangle: &Rectangle, input: &[u8], output: &mut [u8]) -> Option<()> {
+        let Rectangle { y, x } = rectangle;
+        let kernel = self.layer.window.kernel;
+        let walk = self.layer.walk(rectangle, [BLOCK, BLOCK], input, output)?;
+        let weight = self.expanded.get(y.span.tap * kernel + x.span.tap..)?;
+        let weight = weight.get(..y.span.count.checked_sub(1)? * kernel + x.span.count)?;
+        let run = Run {
+            walk,
+            pitch: self.layer.pitch(),
+            weight_gap: (kernel - x.span.count) * EXPANDED,
+            taps: x.span.count,
+            tap_step: self.layer.input.c,
+            rows: y.span.count,
+            weight: weight.as_ptr(),
+            rounding: &raw const self.rounding,
+        };
+        // SAFETY: 1 and 3 are what `walk` proves. 2 is the length of `weight`. 4 is what is asked.
         unsafe {
-            convolve(Run {
-                x: input.as_ptr(),
-                x_step,
-                output: output.as_mut_ptr(),
-                output_step: shape.c,
-                pitch,
-                weight_gap: (kernel - xs.count) * EXPANDED,
-                taps: xs.count,
-                tap_step: shape.c,
-                rows: ys.count,
-                weight: weight.as_ptr(),
-                rounding: &raw const self.rounding,
-                pixels: segment.pixels,
-            });
+            if kernel == 3 && x.span.count == 3 && y.span.count == 3 {
+                convolve3x3(run);
+            } else {
+                convolve(run);
+            }
         }
         Some(())
     }
@@ -104,14 +91,7 @@ impl Block<'_> {
 /// What [`convolve`] is told. Its fields lie on the stack while it runs.
 #[repr(C)]
 struct Run {
-    /// The first pixel's first input under the window.
-    x: *const u8,
-    /// Bytes from there to the next pixel's.
-    x_step: usize,
-    /// The first pixel's four outputs.
-    output: *mut u8,
-    /// Bytes from there to the next pixel's.
-    output_step: usize,
+    walk: Walk,
     /// Bytes of input from kernel row to kernel row.
     pitch: usize,
     /// Bytes of weights between a kernel row's end and the next one's start.
@@ -125,7 +105,6 @@ struct Run {
     /// Expanded weights of the first tap.
     weight: *const Tap,
     rounding: *const Rounding,
-    pixels: usize,
 }
 
 /// Bytes that [`convolve`] pushes below its [`Run`].
@@ -149,10 +128,10 @@ macro_rules! tap {
     };
 }
 
-/// Convolves four channels with a number of pixels. Rows of three taps have code of their own.
+/// Convolves four channels with a number of pixels, whatever lies under their windows.
 ///
 /// Registers: `r0` to `r3` accumulators, `r8` bytes from tap to tap, `r9` kernel rows to go, `r10`
-/// the kernel row, `r11` the input within it, `r12` the weights, `lr` taps.
+/// the kernel row, `r11` the input within it, `r12` the weights, `lr` taps to go.
 ///
 /// # Safety
 /// 1. All inputs that the [`Run`] describes are readable, four bytes each, at any alignment; there
@@ -170,15 +149,15 @@ unsafe extern "C" fn convolve(run: Run) {
         "ldrd r9, r12, [sp, #{rows}]",
         "ldr r4, [sp, #{rounding}]",
         "ldm r4, {{r0-r3}}",
-        "ldr r10, [sp, #{x}]",
-        "ldrd lr, r8, [sp, #{taps}]",
+        "ldr r10, [sp, #{walk}]",
         "3:", // kernel row
-        "cmp lr, #3",
-        "bne 5f",
-        tap!("[r10]"),
-        tap!("[r10, r8]"),
-        tap!("[r10, r8, lsl #1]"),
-        "4:", // end of the kernel row
+        "ldrd lr, r8, [sp, #{taps}]",
+        "mov r11, r10",
+        "4:",
+        tap!("[r11]"),
+        "add r11, r11, r8",
+        "subs lr, lr, #1",
+        "bne 4b",
         "ldrd r4, r5, [sp, #{pitch}]",
         "add r10, r10, r4",
         "add r12, r12, r5",
@@ -186,35 +165,51 @@ unsafe extern "C" fn convolve(run: Run) {
         "bne 3b",
         "ldr r12, [sp, #{rounding}]",
         requantize_block!(),
-        "ldrd r4, r5, [sp, #{output}]",
-        "str r0, [r4]",
-        "add r4, r4, r5",
-        "str r4, [sp, #{output}]",
-        "ldrd r4, r5, [sp, #{x}]",
-        "add r4, r4, r5",
-        "str r4, [sp, #{x}]",
-        "ldr r4, [sp, #{pixels}]",
-        "subs r4, r4, #1",
-        "str r4, [sp, #{pixels}]",
-        "bne 2b",
-        "pop {{r4-r11, lr}}",
-        "add sp, sp, #16",
-        "bx lr",
-        "5:", // any number of taps
-        "mov r11, r10",
-        "6:",
-        tap!("[r11]"),
-        "add r11, r11, r8",
-        "subs lr, lr, #1",
-        "bne 6b",
-        "ldr lr, [sp, #{taps}]",
-        "b 4b",
-        x = const SAVED + offset_of!(Run, x),
-        output = const SAVED + offset_of!(Run, output),
+        next_pixel!("str r0, [r4]\n"),
+        walk = const SAVED + offset_of!(Run, walk),
         pitch = const SAVED + offset_of!(Run, pitch),
         taps = const SAVED + offset_of!(Run, taps),
         rows = const SAVED + offset_of!(Run, rows),
         rounding = const SAVED + offset_of!(Run, rounding),
-        pixels = const SAVED + offset_of!(Run, pixels),
+    )
+}
+
+/// The same for windows of 3×3 that lie whole on the input: without loops, but for the pixels.
+///
+/// Registers: as above, but `r9` bytes from row to row, `r10` the pixel.
+///
+/// # Safety
+/// As [`convolve`], and 4: `rows` and `taps` are 3, and the weights have no gaps.
+#[unsafe(naked)]
+unsafe extern "C" fn convolve3x3(run: Run) {
+    naked_asm!(
+        dsp!(),
+        "push {{r0-r3}}",
+        "push {{r4-r11, lr}}",
+        "ldr r9, [sp, #{pitch}]",
+        "2:", // pixel
+        "ldr r10, [sp, #{walk}]",
+        "ldr r8, [sp, #{tap_step}]",
+        "ldrd r12, r4, [sp, #{weight}]",
+        "ldm r4, {{r0-r3}}",
+        tap!("[r10]"),
+        tap!("[r10, r8]"),
+        tap!("[r10, r8, lsl #1]"),
+        "add r11, r10, r9",
+        tap!("[r11]"),
+        tap!("[r11, r8]"),
+        tap!("[r11, r8, lsl #1]"),
+        "add r11, r11, r9",
+        tap!("[r11]"),
+        tap!("[r11, r8]"),
+        tap!("[r11, r8, lsl #1]"),
+        "ldr r12, [sp, #{rounding}]",
+        requantize_block!(),
+        next_pixel!("str r0, [r4]\n"),
+        walk = const SAVED + offset_of!(Run, walk),
+        pitch = const SAVED + offset_of!(Run, pitch),
+        tap_step = const SAVED + offset_of!(Run, tap_step),
+        weight = const SAVED + offset_of!(Run, weight),
+        rounding = const SAVED + offset_of!(Run, rounding),
     )
 }

@@ -14,11 +14,13 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Segment, dsp, rounding};
-use crate::shape::Span;
+use super::{BLOCK, Layer, Rectangle, Walk, dsp, next_pixel, rounding};
+use crate::shape::Hwc;
 
 const KERNEL: usize = 3;
 const TAPS: usize = KERNEL * KERNEL;
+/// Bytes from row to row in the copy of a window.
+const PITCH: usize = 1 + KERNEL;
 /// Channels that meet a window while it is in registers.
 const CHANNELS: usize = 2 * BLOCK;
 
@@ -86,15 +88,9 @@ pub(super) fn conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8]) -> Opti
             layer,
             records: records.get(..channels)?,
         };
-        for (y, row) in output
-            .chunks_exact_mut((layer.output.w * c_out).max(1))
-            .enumerate()
-        {
-            let ys = layer.window.span(y, shape.h);
-            for segment in layer.segments() {
-                let row = row.get_mut(segment.x * c_out + first..)?;
-                block.segment(ys, segment, input, row)?;
-            }
+        let output = output.get_mut(first..)?;
+        for rectangle in layer.rectangles() {
+            block.run(&rectangle, input, output)?;
         }
         next = first + channels;
     }
@@ -108,70 +104,69 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Runs a segment of a row where it lies, or pixel by pixel on copies of its windows.
-    fn segment(&self, ys: Span, segment: Segment, input: &[u8], output: &mut [u8]) -> Option<()> {
-        let (xs, w) = (segment.span, self.layer.input.w);
-        let at = ys.first * w + xs.first;
-        let whole = ys.count == KERNEL && xs.count == KERNEL;
+    /// Runs a rectangle of pixels where it lies, or pixel by pixel on copies of the windows.
+    /// `output` starts at the block's first channel.
+    fn run(&self, rectangle: &Rectangle, input: &[u8], output: &mut [u8]) -> Option<()> {
+        let Rectangle { y, x } = rectangle;
+        let w = self.layer.input.w;
+        let mut walk = self
+            .layer
+            .walk(rectangle, [1, self.records.len()], input, output)?;
+        let at = y.span.first * w + x.span.first;
+        let whole = y.span.count == KERNEL && x.span.count == KERNEL;
         if let (true, Some(before)) = (whole, at.checked_sub(1)) {
-            return self.run(input.get(before..)?, w, segment.pixels, output);
+            walk.x = input.get(before..)?.as_ptr();
+            // SAFETY: 1 and 3 are what `walk` proves; `input` has the byte before, too.
+            unsafe { self.convolve(walk, w) };
+            return Some(());
         }
         let stride = self.layer.window.stride;
-        for pixel in 0..segment.pixels {
-            let mut copy = [[0; 4]; KERNEL];
-            for (k_y, row) in copy.iter_mut().skip(ys.tap).take(ys.count).enumerate() {
-                let from = input.iter().skip(at + k_y * w + pixel * stride);
-                let to = row.iter_mut().skip(1 + xs.tap).take(xs.count);
-                to.zip(from).for_each(|(to, from)| *to = *from);
+        for (row, column) in (0..y.len).flat_map(|row| (0..x.len).map(move |x| (row, x))) {
+            let at = at + (row * w + column) * stride;
+            let mut copy = [0; KERNEL * PITCH];
+            for k_y in 0..y.span.count {
+                let from = input.get(at + k_y * w..)?.get(..x.span.count)?;
+                let to = copy.get_mut((y.span.tap + k_y) * PITCH + 1 + x.span.tap..)?;
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
             }
-            let output = output.get_mut(pixel * self.layer.output.c..)?;
-            self.run(copy.as_flattened(), 4, 1, output)?;
+            let Hwc { w: w_out, c, .. } = self.layer.output;
+            let at = ((y.first + row) * w_out + x.first + column) * c;
+            let output = output.get_mut(at..at + self.records.len())?;
+            // SAFETY: 1 and 3 are the lengths of `copy` and `output`.
+            unsafe { self.convolve(Walk::one(&copy, output), PITCH) };
         }
         Some(())
     }
 
-    /// Runs pixels whose windows lie whole in `input`, which starts one pixel before the first.
-    fn run(&self, input: &[u8], pitch: usize, pixels: usize, output: &mut [u8]) -> Option<()> {
-        let (x_step, output_step) = (self.layer.window.stride, self.layer.output.c);
-        let further = pixels.checked_sub(1)?;
-        let x_len = further * x_step + (KERNEL - 1) * pitch + 1 + KERNEL;
-        let input = input.get(..x_len)?;
-        let output = output.get_mut(..further * output_step + self.records.len())?;
+    /// # Safety
+    /// 1 and 3 of [`convolve`].
+    unsafe fn convolve(&self, walk: Walk, pitch: usize) {
         let records = self.records.as_ptr_range();
-        // SAFETY: 1 and 3 are the lengths of the two slices. 2 There are four or eight records.
+        let records = Records {
+            start: records.start,
+            end: records.end,
+        };
+        // SAFETY: 1 and 3 by the caller. 2 There are four or eight records.
         unsafe {
             convolve(Run {
-                x: input.as_ptr(),
+                walk,
                 pitch,
-                output: output.as_mut_ptr(),
-                output_step,
-                records: Records {
-                    start: records.start,
-                    end: records.end,
-                },
-                x_step,
-                pixels,
+                records,
             });
         }
-        Some(())
     }
 }
 
 /// What [`convolve`] is told. Its fields lie on the stack while it runs.
 #[repr(C)]
 struct Run {
-    /// One byte before the first pixel's window.
-    x: *const u8,
+    /// Its `x` is one byte before the windows.
+    walk: Walk,
     /// Bytes from row to row.
     pitch: usize,
-    /// The first pixel's outputs.
-    output: *mut u8,
-    /// Bytes from there to the next pixel's.
-    output_step: usize,
     records: Records,
-    /// Bytes from one pixel's window to the next one's.
-    x_step: usize,
-    pixels: usize,
 }
 
 /// The first record and the end of the last.
@@ -220,7 +215,8 @@ unsafe extern "C" fn convolve(run: Run) {
         "push {{r0-r3}}",
         "push {{r4-r11, lr}}",
         "2:", // pixel
-        "ldrd r0, r1, [sp, #{x}]",
+        "ldr r0, [sp, #{walk}]",
+        "ldr r1, [sp, #{pitch}]",
         "ldr r2, [r0]",
         "ldr r3, [r0, r1]",
         "ldr r9, [r0, r1, lsl #1]",
@@ -231,11 +227,8 @@ unsafe extern "C" fn convolve(run: Run) {
         "uxtb16 r3, r3",
         "uxtb16 r8, r9",
         "pkhtb r7, r2, r3, asr #16",
-        "ldr r1, [sp, #{x_step}]",
-        "add r0, r0, r1",
-        "str r0, [sp, #{x}]",
         "ldrd r11, lr, [sp, #{records}]",
-        "ldr r12, [sp, #{output}]",
+        "ldr r12, [sp, #{walk} + 8]",
         "3:", // four channels
         channel!(),
         channel!(),
@@ -243,20 +236,9 @@ unsafe extern "C" fn convolve(run: Run) {
         channel!(),
         "cmp r11, lr",
         "bne 3b",
-        "ldrd r11, r12, [sp, #{output}]",
-        "add r11, r11, r12",
-        "str r11, [sp, #{output}]",
-        "ldr r0, [sp, #{pixels}]",
-        "subs r0, r0, #1",
-        "str r0, [sp, #{pixels}]",
-        "bne 2b",
-        "pop {{r4-r11, lr}}",
-        "add sp, sp, #16",
-        "bx lr",
-        x = const SAVED + offset_of!(Run, x),
-        x_step = const SAVED + offset_of!(Run, x_step),
-        output = const SAVED + offset_of!(Run, output),
+        next_pixel!(""),
+        walk = const SAVED + offset_of!(Run, walk),
+        pitch = const SAVED + offset_of!(Run, pitch),
         records = const SAVED + offset_of!(Run, records),
-        pixels = const SAVED + offset_of!(Run, pixels),
     )
 }

@@ -14,8 +14,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Layer, Rounding, Segment, blocks, dsp, requantize_block};
-use crate::shape::Span;
+use super::{BLOCK, Layer, Rectangle, Rounding, Walk, blocks, dsp, next_pixel, requantize_block};
 
 /// Words of four channels' expanded weights for each tap.
 const WORDS: usize = BLOCK / 2;
@@ -38,7 +37,6 @@ pub(super) fn conv2d(
     let taps = filters.taps();
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<u8, u32>(scratch);
     let expanded = scratch.get_mut(..WORDS * taps)?;
-    let segments = layer.segments();
     for first in blocks(filters.c_out()) {
         let weight = filters.weight().get(first * taps..(first + BLOCK) * taps)?;
         // SAFETY: 1 `weight` holds four rows of `taps`, a multiple of 4 because `shape.c` is one.
@@ -49,13 +47,9 @@ pub(super) fn conv2d(
             expanded,
             rounding: Rounding::of(filters, first),
         };
-        let rows = output.chunks_exact_mut((layer.output.w * layer.output.c).max(1));
-        for (y, row) in rows.enumerate() {
-            let ys = layer.window.span(y, shape.h);
-            for segment in segments.clone() {
-                let at = segment.x * layer.output.c + first;
-                block.run(ys, segment, input, row.get_mut(at..)?)?;
-            }
+        let output = output.get_mut(first..)?;
+        for rectangle in layer.rectangles() {
+            block.run(&rectangle, input, output)?;
         }
     }
     Some(())
@@ -69,45 +63,29 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Runs a segment of a row; `output` starts at its first pixel's four channels.
-    fn run(&self, ys: Span, segment: Segment, input: &[u8], output: &mut [u8]) -> Option<()> {
-        let (shape, kernel) = (self.layer.input, self.layer.window.kernel);
-        let (xs, c_out) = (segment.span, self.layer.output.c);
-        let (row_len, pitch) = (xs.count * shape.c, shape.w * shape.c);
-        let x_step = self.layer.window.stride * shape.c;
-        let first_tap = (ys.tap * kernel + xs.tap) * shape.c;
-        let row_taps = kernel * shape.c;
-        let further = segment.pixels.checked_sub(1)?;
-        let further_rows = ys.count.checked_sub(1)?;
-
-        let first_x = (ys.first * shape.w + xs.first) * shape.c;
-        let x_len = further * x_step + further_rows * pitch + row_len;
-        let input = input.get(first_x..first_x + x_len)?;
-        let weight_len = further_rows * row_taps + row_len;
-        let weight = self
-            .expanded
-            .get(WORDS * first_tap..)?
-            .get(..WORDS * weight_len)?;
-        let output = output.get_mut(..further * c_out + BLOCK)?;
-        // SAFETY: 1 to 3 are the lengths of the three slices; the row is not empty because the
-        // layer's shape is not and a window touches its input. 4 The input is aligned, and channels
-        // come in fours.
-        unsafe {
-            convolve(Run {
-                x: input.as_ptr(),
-                x_step,
-                output: output.as_mut_ptr(),
-                output_step: c_out,
-                row_gap: pitch - row_len,
-                weight_gap: (row_taps - row_len) * EXPANDED,
-                row_len,
-                rows: ys.count,
-                weight: weight.as_ptr(),
-                rounding: &raw const self.rounding,
-                pixels: segment.pixels,
-                row: 0,
-            });
-        }
+    /// Runs a rectangle of pixels; `output` starts at the block's first channel.
+    fn run(&self, rectangle: &Rectangle, input: &[u8], output: &mut [u8]) -> Option<()> {
+        let Rectangle { y, x } = rectangle;
+        let (c, kernel) = (self.layer.input.c, self.layer.window.kernel);
+        let walk = self.layer.walk(rectangle, [c, BLOCK], input, output)?;
+        let (row_len, row_taps) = (x.span.count * c, kernel * c);
+        let first_tap = y.span.tap * row_taps + x.span.tap * c;
+        let weight_len = y.span.count.checked_sub(1)? * row_taps + row_len;
+        let weight = self.expanded.get(WORDS * first_tap..)?;
+        let weight = weight.get(..WORDS * weight_len)?;
+        let run = Run {
+            walk,
+            row_gap: self.layer.pitch().wrapping_sub(row_len),
+            weight_gap: (row_taps - row_len) * EXPANDED,
+            row_len,
+            rows: y.span.count,
+            weight: weight.as_ptr(),
+            rounding: &raw const self.rounding,
+            row: 0,
+        };
+        // SAFETY: 1 and 3 are what `walk` proves; channels come in fours. 2 is the length of
+        // `weight`. 4 The input is aligned, as are words.
+        unsafe { convolve(run) };
         Some(())
     }
 }
@@ -115,14 +93,7 @@ impl Block<'_> {
 /// What [`convolve`] is told. Its fields lie on the stack while it runs.
 #[repr(C)]
 struct Run {
-    /// The first pixel's first input under the window.
-    x: *const u8,
-    /// Bytes from there to the next pixel's.
-    x_step: usize,
-    /// The first pixel's four outputs.
-    output: *mut u8,
-    /// Bytes from there to the next pixel's.
-    output_step: usize,
+    walk: Walk,
     /// Bytes of input between a kernel row's end and the next one's start.
     row_gap: usize,
     /// The same for the weights.
@@ -134,7 +105,6 @@ struct Run {
     /// Expanded weights of the first tap.
     weight: *const u32,
     rounding: *const Rounding,
-    pixels: usize,
     /// Kernel rows to go: the kernel's own.
     row: usize,
 }
@@ -188,7 +158,7 @@ unsafe extern "C" fn convolve(run: Run) {
         "2:", // pixel
         "ldr r12, [sp, #{rounding}]",
         "ldm r12, {{r0-r3}}",
-        "ldr r11, [sp, #{x}]",
+        "ldr r11, [sp, #{walk}]",
         "ldr r8, [sp, #{rows}]",
         "ldr r12, [sp, #{weight}]",
         "str r8, [sp, #{row}]",
@@ -227,29 +197,14 @@ unsafe extern "C" fn convolve(run: Run) {
         "7:", // outputs of the pixel
         "ldr r12, [sp, #{rounding}]",
         requantize_block!(),
-        "ldrd r4, r5, [sp, #{output}]",
-        "str r0, [r4]",
-        "add r4, r4, r5",
-        "str r4, [sp, #{output}]",
-        "ldrd r4, r5, [sp, #{x}]",
-        "add r4, r4, r5",
-        "str r4, [sp, #{x}]",
-        "ldr r4, [sp, #{pixels}]",
-        "subs r4, r4, #1",
-        "str r4, [sp, #{pixels}]",
-        "bne 2b",
-        "pop {{r4-r11, lr}}",
-        "add sp, sp, #16",
-        "bx lr",
-        x = const SAVED + offset_of!(Run, x),
-        output = const SAVED + offset_of!(Run, output),
+        next_pixel!("str r0, [r4]\n"),
+        walk = const SAVED + offset_of!(Run, walk),
         row_gap = const SAVED + offset_of!(Run, row_gap),
         row_len = const SAVED + offset_of!(Run, row_len),
         rows = const SAVED + offset_of!(Run, rows),
         row = const SAVED + offset_of!(Run, row),
         weight = const SAVED + offset_of!(Run, weight),
         rounding = const SAVED + offset_of!(Run, rounding),
-        pixels = const SAVED + offset_of!(Run, pixels),
     )
 }
 
