@@ -56,11 +56,10 @@ pub(crate) fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8], scratch: 
     let layer = Layer::new(op.window(), op.input(), op.output(), filters);
     if image::conv2d(&layer, input, output).is_some()
         || stationary::conv2d(&layer, input, output, scratch).is_some()
-        || dot::conv2d(&layer, input, output, scratch).is_some()
     {
         return;
     }
-    portable::conv2d(op, input, output, scratch);
+    dot::conv2d(&layer, input, output, scratch);
 }
 
 /// A convolution whose pixels are one long row, or one dot product per pixel and channel.
@@ -95,6 +94,7 @@ pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
 pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &mut [u8]) {
     let filters = op.kernel_filters();
     let layer = Layer::new(op.window(), op.input(), op.output(), filters);
+    // Fewer than four channels, or a window larger than any that is trained.
     if depthwise::depthwise_conv2d(&layer, input, output).is_none() {
         portable::depthwise_conv2d(op, input, output);
     }
@@ -136,31 +136,37 @@ struct Axis {
 
 impl Axis {
     fn new(window: Window, len: usize, len_out: usize) -> Self {
-        let whole = |out: &usize| window.span(*out, len).count == window.kernel;
-        let inner = (0..len_out).find(whole).unwrap_or(len_out);
+        let Window {
+            kernel,
+            stride,
+            pad,
+        } = window;
+        let mut inner = 0;
+        while inner < len_out && inner * stride < pad {
+            inner += 1;
+        }
+        let mut end = inner;
+        while end < len_out && end * stride + kernel <= len + pad {
+            end += 1;
+        }
         Self {
             window,
             len,
             len_out,
             inner,
-            inner_len: (inner..len_out).take_while(whole).count(),
+            inner_len: end - inner,
         }
     }
 
-    /// The outputs over padding one by one, those between in one segment.
-    fn segments(self) -> impl Iterator<Item = Segment> {
-        let mut next = 0;
-        core::iter::from_fn(move || {
-            let first = next;
-            if first >= self.len_out {
-                return None;
-            }
-            let inner = first == self.inner;
-            let len = if inner { self.inner_len.max(1) } else { 1 };
-            next += len;
-            let span = self.window.span(first, self.len);
-            Some(Segment { first, len, span })
-        })
+    /// The segment that starts at output `first`: one over padding, or all between.
+    fn segment(&self, first: usize) -> Option<Segment> {
+        if first >= self.len_out {
+            return None;
+        }
+        let inner = first == self.inner;
+        let len = if inner { self.inner_len.max(1) } else { 1 };
+        let span = self.window.span(first, self.len);
+        Some(Segment { first, len, span })
     }
 }
 
@@ -225,11 +231,22 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The rectangles that cover the output.
-    fn rectangles(&self) -> impl Iterator<Item = Rectangle> {
-        let [y, x] = self.axes;
-        y.segments()
-            .flat_map(move |y| x.segments().map(move |x| Rectangle { y, x }))
+    /// Runs the rectangles that cover the output, until one says `None`.
+    fn rectangles(&self, mut run: impl FnMut(&Rectangle) -> Option<()>) -> Option<()> {
+        let [rows, columns] = &self.axes;
+        let mut y = 0;
+        while let Some(segment_y) = rows.segment(y) {
+            y += segment_y.len;
+            let mut x = 0;
+            while let Some(segment_x) = columns.segment(x) {
+                x += segment_x.len;
+                run(&Rectangle {
+                    y: segment_y,
+                    x: segment_x,
+                })?;
+            }
+        }
+        Some(())
     }
 
     /// Bytes from one row of the input to the next.
@@ -241,6 +258,7 @@ impl<'a> Layer<'a> {
     /// writes `out_len` bytes of `output`, which start at some channel of the first pixel.
     ///
     /// `Some` is the proof that all of them lie within the two slices, and that there are some.
+    #[inline(never)]
     fn walk(
         &self,
         rectangle: &Rectangle,
@@ -277,15 +295,21 @@ impl<'a> Layer<'a> {
 /// Channels of a block.
 const BLOCK: usize = 4;
 
-/// The first channels of the blocks that cover all; the last one overlaps where four do not divide
-/// them, and computes the same bits again. Nothing for fewer than four.
-fn blocks(c_out: usize) -> impl Iterator<Item = usize> {
-    let last = c_out.checked_sub(BLOCK);
-    last.into_iter()
-        .flat_map(move |last| (0..c_out).step_by(BLOCK).map(move |c| c.min(last)))
+/// Runs the blocks that cover all channels, by their first ones, until one says `None`. The last
+/// overlaps where four do not divide them, and computes the same bits again. `None` for fewer than
+/// four.
+fn blocks(c_out: usize, mut run: impl FnMut(usize) -> Option<()>) -> Option<()> {
+    let last = c_out.checked_sub(BLOCK)?;
+    let mut next = 0;
+    while next < c_out {
+        run(next.min(last))?;
+        next += BLOCK;
+    }
+    Some(())
 }
 
 /// How one channel's accumulator starts, and its two shifts: see the module's documentation.
+#[inline(never)]
 fn rounding(bias: i32, shift: u8) -> (i32, [u32; 2]) {
     let shift = u32::from(shift);
     if shift == 0 {
@@ -305,17 +329,17 @@ struct Rounding {
 
 impl Rounding {
     /// Of the four channels from `first` on.
+    #[inline(never)]
     fn of(filters: &Filters<'_>, first: usize) -> Self {
-        let mut block = Self {
-            bias: [0; BLOCK],
-            shift: [[0; 2]; BLOCK],
+        let parameters = |channel: usize| {
+            let parameters = filters.parameters(first + channel);
+            parameters.map_or((0, [0; 2]), |(bias, shift)| rounding(bias, shift))
         };
-        let to = block.bias.iter_mut().zip(&mut block.shift);
-        let from = filters.bias().iter().zip(filters.shift()).skip(first);
-        for ((to_bias, to_shift), (bias, &shift)) in to.zip(from) {
-            (*to_bias, *to_shift) = rounding(bias, shift);
+        let channels: [_; BLOCK] = core::array::from_fn(parameters);
+        Self {
+            bias: channels.map(|(bias, _)| bias),
+            shift: channels.map(|(_, shift)| shift),
         }
-        block
     }
 }
 

@@ -19,6 +19,7 @@ type Tap = [u32; 2];
 const EXPANDED: usize = size_of::<Tap>();
 
 /// `None` when the layer is not for this kernel; nothing is written then.
+#[inline(never)]
 pub(super) fn depthwise_conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8]) -> Option<()> {
     let (filters, shape) = (layer.filters, layer.input);
     let mut expanded = [[0; 2]; MAX_TAPS];
@@ -26,11 +27,12 @@ pub(super) fn depthwise_conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8
     if shape.is_empty() || shape.c < BLOCK {
         return None;
     }
-    for first in blocks(shape.c) {
-        let rows = filters.weight().chunks_exact(shape.c.max(1));
-        for (tap, row) in expanded.iter_mut().zip(rows) {
-            let weights = row.get(first..)?.first_chunk::<BLOCK>()?;
+    blocks(shape.c, |first| {
+        let mut at = first;
+        for tap in expanded.iter_mut() {
+            let weights = filters.weight().get(at..)?.first_chunk()?;
             *tap = pairs(*weights);
+            at += shape.c;
         }
         let block = Block {
             layer,
@@ -38,11 +40,8 @@ pub(super) fn depthwise_conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8
             rounding: Rounding::of(filters, first),
         };
         let (input, output) = (input.get(first..)?, output.get_mut(first..)?);
-        for rectangle in layer.rectangles() {
-            block.run(&rectangle, input, output)?;
-        }
-    }
-    Some(())
+        layer.rectangles(|rectangle| block.run(rectangle, input, output))
+    })
 }
 
 /// Even and odd weights as signed 16-bit pairs.

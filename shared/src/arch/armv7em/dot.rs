@@ -5,20 +5,18 @@
 //! the window's taps, for each pixel. Any length, any alignment.
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
 use super::{BLOCK, Layer, blocks, dsp};
 use crate::ops::filters::Filters;
 use crate::quant::requantize;
 
-/// Gathers a column for each pixel; `None` when the scratch is short.
-pub(super) fn conv2d(
-    layer: &Layer<'_>,
-    input: &[u8],
-    output: &mut [u8],
-    scratch: &mut [u8],
-) -> Option<()> {
+/// Gathers a column for each pixel.
+#[inline(never)]
+pub(super) fn conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8], scratch: &mut [u8]) {
     let (window, shape, out_shape) = (layer.window, layer.input, layer.output);
-    let column = scratch.get_mut(..layer.filters.taps())?;
+    // The operator has checked the scratch.
+    let column = scratch.get_mut(..layer.filters.taps()).unwrap_or_default();
     let row = window.kernel * shape.c;
     let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
     for (y, out_row) in rows.enumerate() {
@@ -36,54 +34,46 @@ pub(super) fn conv2d(
             fully_connected(layer.filters, column, out);
         }
     }
-    Some(())
 }
 
 /// `output[o] = requantize(bias[o] + Σ x * weight[o])`.
+#[inline(never)]
 pub(super) fn fully_connected(filters: &Filters<'_>, x: &[u8], output: &mut [u8]) {
-    for first in blocks(filters.c_out()) {
-        let _ = block::<BLOCK>(filters, x, first, output);
-    }
-    if filters.c_out() < BLOCK {
+    let whole = blocks(filters.c_out(), |first| {
+        block(filters, x, first..first + BLOCK, output)
+    });
+    if whole.is_none() {
         for first in 0..filters.c_out() {
-            let _ = block::<1>(filters, x, first, output);
+            let _ = block(filters, x, first..first + 1, output);
         }
     }
 }
 
-/// The outputs of `N <= 4` channels from `first` on. `None` only when a length is wrong, which the
-/// operators rule out.
-#[inline]
-fn block<const N: usize>(
-    filters: &Filters<'_>,
-    x: &[u8],
-    first: usize,
-    output: &mut [u8],
-) -> Option<()> {
+/// The outputs of four channels or of one. `None` only when a length is wrong, which the operators
+/// rule out.
+#[inline(never)]
+fn block(filters: &Filters<'_>, x: &[u8], channels: Range<usize>, output: &mut [u8]) -> Option<()> {
     let taps = filters.taps();
     let x = x.get(..taps)?;
-    let weight = filters.weight().get(first * taps..(first + N) * taps)?;
+    let weight = filters.weight();
+    let weight = weight.get(channels.start * taps..channels.end * taps)?;
     let mut acc = [0; BLOCK];
     let whole = taps & !3;
     if whole != 0 {
         // A lone channel is computed four times from the same row.
-        let stride = if N == BLOCK { taps } else { 0 };
+        let stride = if channels.len() == BLOCK { taps } else { 0 };
         // SAFETY: 1 `x` has `taps` values, not less than `whole`. 2 `weight` has four rows of
         // `taps`, or one and the stride is 0. `whole` is a multiple of 4 and not 0.
         unsafe { dot4(&mut acc, x.as_ptr(), weight.as_ptr(), stride, whole) };
     }
-    let parameters = filters.bias().iter().zip(filters.shift()).skip(first);
-    let channels = acc
-        .iter()
-        .zip(parameters)
-        .zip(weight.chunks_exact(taps.max(1)));
-    let output = output.iter_mut().skip(first);
-    for (out, ((acc, (bias, &shift)), weight)) in output.zip(channels) {
+    for ((channel, acc), weight) in channels.zip(acc).zip(weight.chunks_exact(taps.max(1))) {
+        let (bias, shift) = filters.parameters(channel)?;
         let mut acc = acc.wrapping_add(bias);
-        for (&x, &w) in x.iter().zip(weight).skip(whole) {
+        let rest = x.get(whole..)?.iter().zip(weight.get(whole..)?);
+        for (&x, &w) in rest.take(3) {
             acc = acc.wrapping_add(i32::from(x) * i32::from(w));
         }
-        *out = requantize(acc, shift);
+        *output.get_mut(channel)? = requantize(acc, shift);
     }
     Some(())
 }

@@ -40,8 +40,8 @@ impl Record {
         shift: [0; 2],
     };
 
-    fn new(weight: [i8; TAPS], bias: i32, shift: u8) -> Self {
-        let [a0, a1, a2, b0, b1, b2, c0, c1, c2] = weight;
+    fn new(weight: &[i8; TAPS], bias: i32, shift: u8) -> Self {
+        let &[a0, a1, a2, b0, b1, b2, c0, c1, c2] = weight;
         let pair = |low: i8, high: i8| {
             let (low, high) = (i32::from(low) as u32, i32::from(high) as u32);
             high << 16 | low & 0xffff
@@ -62,6 +62,7 @@ impl Record {
 }
 
 /// `None` when the layer is not for this kernel; nothing is written then.
+#[inline(never)]
 pub(super) fn conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8]) -> Option<()> {
     let (filters, shape, c_out) = (layer.filters, layer.input, layer.output.c);
     let last = c_out.checked_sub(BLOCK)?;
@@ -78,20 +79,19 @@ pub(super) fn conv2d(layer: &Layer<'_>, input: &[u8], output: &mut [u8]) -> Opti
         } else {
             CHANNELS
         };
-        let (weights, _) = filters.weight().as_chunks::<TAPS>();
-        let parameters = filters.bias().iter().zip(filters.shift());
-        let rows = weights.iter().zip(parameters).skip(first);
-        for (record, (weight, (bias, &shift))) in records.iter_mut().zip(rows) {
-            *record = Record::new(*weight, bias, shift);
+        for (channel, record) in (first..).zip(&mut records) {
+            let weights = filters.weight().get(channel * TAPS..);
+            let weight = weights.and_then(|weights| weights.first_chunk());
+            if let (Some(weight), Some((bias, shift))) = (weight, filters.parameters(channel)) {
+                *record = Record::new(weight, bias, shift);
+            }
         }
         let block = Block {
             layer,
             records: records.get(..channels)?,
         };
         let output = output.get_mut(first..)?;
-        for rectangle in layer.rectangles() {
-            block.run(&rectangle, input, output)?;
-        }
+        layer.rectangles(|rectangle| block.run(rectangle, input, output))?;
         next = first + channels;
     }
     Some(())
@@ -109,33 +109,27 @@ impl Block<'_> {
     fn run(&self, rectangle: &Rectangle, input: &[u8], output: &mut [u8]) -> Option<()> {
         let Rectangle { y, x } = rectangle;
         let w = self.layer.input.w;
-        let mut walk = self
-            .layer
-            .walk(rectangle, [1, self.records.len()], input, output)?;
         let at = y.span.first * w + x.span.first;
         let whole = y.span.count == KERNEL && x.span.count == KERNEL;
         if let (true, Some(before)) = (whole, at.checked_sub(1)) {
+            let lens = [1, self.records.len()];
+            let mut walk = self.layer.walk(rectangle, lens, input, output)?;
             walk.x = input.get(before..)?.as_ptr();
             // SAFETY: 1 and 3 are what `walk` proves; `input` has the byte before, too.
             unsafe { self.convolve(walk, w) };
             return Some(());
         }
         let stride = self.layer.window.stride;
-        for (row, column) in (0..y.len).flat_map(|row| (0..x.len).map(move |x| (row, x))) {
-            let at = at + (row * w + column) * stride;
-            let mut copy = [0; KERNEL * PITCH];
-            for k_y in 0..y.span.count {
-                let from = input.get(at + k_y * w..)?.get(..x.span.count)?;
-                let to = copy.get_mut((y.span.tap + k_y) * PITCH + 1 + x.span.tap..)?;
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = *from;
-                }
+        for row in 0..y.len {
+            for column in 0..x.len {
+                let at = at + (row * w + column) * stride;
+                let copy = copy(rectangle, input.get(at..)?, w)?;
+                let Hwc { w: w_out, c, .. } = self.layer.output;
+                let at = ((y.first + row) * w_out + x.first + column) * c;
+                let output = output.get_mut(at..at + self.records.len())?;
+                // SAFETY: 1 and 3 are the lengths of `copy` and `output`.
+                unsafe { self.convolve(Walk::one(&copy, output), PITCH) };
             }
-            let Hwc { w: w_out, c, .. } = self.layer.output;
-            let at = ((y.first + row) * w_out + x.first + column) * c;
-            let output = output.get_mut(at..at + self.records.len())?;
-            // SAFETY: 1 and 3 are the lengths of `copy` and `output`.
-            unsafe { self.convolve(Walk::one(&copy, output), PITCH) };
         }
         Some(())
     }
@@ -157,6 +151,21 @@ impl Block<'_> {
             });
         }
     }
+}
+
+/// The part of a window that lies on the input, which starts there, among zeros.
+#[inline(never)]
+fn copy(rectangle: &Rectangle, input: &[u8], w: usize) -> Option<[u8; KERNEL * PITCH]> {
+    let (y, x) = (rectangle.y.span, rectangle.x.span);
+    let mut copy = [0; KERNEL * PITCH];
+    for k_y in 0..y.count {
+        let from = input.get(k_y * w..)?.get(..x.count)?;
+        let to = copy.get_mut((y.tap + k_y) * PITCH + 1 + x.tap..)?;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+    }
+    Some(copy)
 }
 
 /// What [`convolve`] is told. Its fields lie on the stack while it runs.

@@ -22,6 +22,7 @@ const WORDS: usize = BLOCK / 2;
 const EXPANDED: usize = WORDS * size_of::<u32>();
 
 /// `None` when the layer is not for this kernel; nothing is written then.
+#[inline(never)]
 pub(super) fn conv2d(
     layer: &Layer<'_>,
     input: &[u8],
@@ -37,7 +38,7 @@ pub(super) fn conv2d(
     let taps = filters.taps();
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<u8, u32>(scratch);
     let expanded = scratch.get_mut(..WORDS * taps)?;
-    for first in blocks(filters.c_out()) {
+    blocks(filters.c_out(), |first| {
         let weight = filters.weight().get(first * taps..(first + BLOCK) * taps)?;
         // SAFETY: 1 `weight` holds four rows of `taps`, a multiple of 4 because `shape.c` is one.
         // 2 `expanded` has two words for each tap.
@@ -48,11 +49,8 @@ pub(super) fn conv2d(
             rounding: Rounding::of(filters, first),
         };
         let output = output.get_mut(first..)?;
-        for rectangle in layer.rectangles() {
-            block.run(&rectangle, input, output)?;
-        }
-    }
-    Some(())
+        layer.rectangles(|rectangle| block.run(rectangle, input, output))
+    })
 }
 
 /// Four channels, ready to meet pixels.
