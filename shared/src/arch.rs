@@ -4,15 +4,17 @@
 //! shapes, and its scratch. Out: the output. [`crate::ops`] checks before it calls; nothing here
 //! can fail. `portable` is plain Rust and what the others are compared with.
 
-#[cfg(all(target_arch = "arm", onelook_dsp))]
+#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
 mod armv7em;
-#[allow(dead_code, reason = "a processor's own kernels take the place of some")]
+#[allow(dead_code, reason = "kernels for a processor replace some of these")]
 pub(crate) mod portable;
 
-#[cfg(all(target_arch = "arm", onelook_dsp))]
-pub(crate) use armv7em::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
-#[cfg(not(all(target_arch = "arm", onelook_dsp)))]
-pub(crate) use portable::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
+use armv7em as chosen;
+#[cfg(not(all(target_arch = "arm", onelook_dsp, not(feature = "helium"))))]
+use portable as chosen;
+
+pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, max_pool2d, pointwise};
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;

@@ -38,6 +38,7 @@ mod depthwise;
 mod dot;
 mod image;
 mod l1_head;
+mod max_pool;
 mod stationary;
 
 use super::portable;
@@ -49,6 +50,7 @@ use crate::ops::pointwise::Pointwise;
 use crate::shape::{Hwc, Span, Window};
 
 pub(crate) use l1_head::l1_head;
+pub(crate) use max_pool::max_pool2d;
 
 /// The image's own kernel, then the stationary one, then a gathered column for each pixel.
 pub(crate) fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8], scratch: &mut [u8]) {

@@ -8,6 +8,7 @@ use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::filters::Filters;
 use crate::ops::l1_head::L1Head;
 use crate::ops::linear::Linear;
+use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::pointwise::Pointwise;
 use crate::quant::requantize;
 
@@ -85,6 +86,29 @@ pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &
                 let parameters = filters.bias().iter().zip(filters.shift()).skip(first);
                 for ((out, acc), (bias, &shift)) in out.iter_mut().zip(acc).zip(parameters) {
                     *out = requantize(acc.wrapping_add(bias), shift);
+                }
+            }
+        }
+    }
+}
+
+/// Running maxima over whole pixels.
+pub(crate) fn max_pool2d(op: &MaxPool2d, input: &[u8], output: &mut [u8]) {
+    let (window, shape, out_shape) = (op.window(), op.input(), op.output());
+    output.fill(0);
+    let channels = shape.c.max(1);
+    let rows = output.chunks_exact_mut((out_shape.w * channels).max(1));
+    for (y, row) in rows.enumerate() {
+        let ys = window.span(y, shape.h);
+        for (x, out) in row.chunks_exact_mut(channels).enumerate() {
+            let xs = window.span(x, shape.w);
+            for i_y in ys.first..ys.first + ys.count {
+                let at = (i_y * shape.w + xs.first) * channels;
+                let pixels = input.get(at..at + xs.count * channels).unwrap_or(&[]);
+                for pixel in pixels.chunks_exact(channels) {
+                    for (out, &value) in out.iter_mut().zip(pixel) {
+                        *out = value.max(*out);
+                    }
                 }
             }
         }

@@ -15,9 +15,11 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one output value at a time.
-//! - [`max_pool2d`]: one input pixel (all channels) at a time, contiguous in HWC.
+//! - [`max_pool2d`]: this machine's kernel in `arch`; the portable one takes one input pixel (all
+//!   channels) at a time, contiguous in HWC.
 
 use super::filters::Filters;
+use crate::arch;
 use crate::shape::{Hwc, ShapeError, Window, check_at_least};
 
 /// One max pooling: everything but the activations.
@@ -102,7 +104,7 @@ pub fn reference(op: &MaxPool2d, input: &[u8], output: &mut [u8]) -> Result<(), 
     Ok(())
 }
 
-/// What runs: running maxima over whole pixels.
+/// What runs.
 ///
 /// # Errors
 /// [`ShapeError::Length`] when a buffer does not hold its shape or `scratch` is shorter than
@@ -116,24 +118,7 @@ pub fn max_pool2d(
     op.input.check(input.len())?;
     op.output.check(output.len())?;
     check_at_least(scratch.len(), op.scratch_len())?;
-    output.fill(0);
-    let channels = op.output.c.max(1);
-    let rows = output.chunks_exact_mut((op.output.w * channels).max(1));
-    for (y, row) in rows.enumerate() {
-        let ys = op.window.span(y, op.input.h);
-        for (x, out) in row.chunks_exact_mut(channels).enumerate() {
-            let xs = op.window.span(x, op.input.w);
-            for i_y in ys.first..ys.first + ys.count {
-                let at = (i_y * op.input.w + xs.first) * channels;
-                let pixels = input.get(at..at + xs.count * channels).unwrap_or(&[]);
-                for pixel in pixels.chunks_exact(channels) {
-                    for (out, &value) in out.iter_mut().zip(pixel) {
-                        *out = value.max(*out);
-                    }
-                }
-            }
-        }
-    }
+    arch::max_pool2d(op, input, output);
     Ok(())
 }
 
