@@ -133,9 +133,10 @@ fn doc(bench: &mut Bench) -> Result<Outcome> {
 fn build_firmware(bench: &mut Bench) -> Result<Outcome> {
     let elf = bench.firmware()?;
     let (functions, size) = (firmware::audit(&elf)?, firmware::size(&elf)?);
+    let dsp = firmware::kernels(&elf)?;
     let size = super::describe_size(size);
     Ok(Outcome::passed(format!(
-        "{functions} symbols, no heap, no panic; {size}"
+        "{functions} symbols, no heap, no panic, {dsp} DSP instructions in kernels; {size}"
     )))
 }
 
