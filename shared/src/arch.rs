@@ -6,12 +6,16 @@
 
 #[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
 mod armv7em;
+#[cfg(all(target_arch = "arm", feature = "helium"))]
+mod mve;
 #[allow(dead_code, reason = "kernels for a processor replace some of these")]
 pub(crate) mod portable;
 
 #[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
 use armv7em as chosen;
-#[cfg(not(all(target_arch = "arm", onelook_dsp, not(feature = "helium"))))]
+#[cfg(all(target_arch = "arm", feature = "helium"))]
+use mve as chosen;
+#[cfg(not(all(target_arch = "arm", any(onelook_dsp, feature = "helium"))))]
 use portable as chosen;
 
 pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, max_pool2d, pointwise};

@@ -22,7 +22,7 @@ impl Random {
     /// A number below `limit`.
     pub(crate) fn below(&mut self, limit: u16) -> u32 {
         // Scaled, not divided: no case is left for a panic.
-        (self.next() >> 16) * u32::from(limit) >> 16
+        ((self.next() >> 16) * u32::from(limit)) >> 16
     }
 
     /// Fills with any bytes: activations.
