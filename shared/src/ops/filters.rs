@@ -164,11 +164,8 @@ impl<'m> Filters<'m> {
     }
 
     /// Bias and shift of one channel; `None` when there is no such channel.
-    #[cfg_attr(
-        not(target_arch = "arm"),
-        allow(dead_code, reason = "some kernels want it")
-    )]
-    pub(crate) fn parameters(&self, channel: usize) -> Option<(i32, u8)> {
+    #[must_use]
+    pub fn parameters(&self, channel: usize) -> Option<(i32, u8)> {
         let bias = self.bias.0.get(channel)?;
         Some((i32::from_le_bytes(*bias), *self.shift.get(channel)?))
     }
