@@ -154,6 +154,7 @@ impl<'m> Filters<'m> {
     }
 
     /// The channels of [`Order::ChannelFirst`] weights as slices: `(weights, bias, shift)`.
+    #[allow(dead_code, reason = "not every processor's kernels want it")]
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'m [i8], i32, u8)> + Clone + use<'m> {
         let bias = self.bias.0.iter().map(|bytes| i32::from_le_bytes(*bytes));
         self.weight
