@@ -5,14 +5,18 @@
 //! Out: the output. [`crate::ops`] checks before it calls; nothing here
 //! can fail. `portable` is plain Rust and what the others are compared with.
 
-#[cfg(all(feature = "helium", target_arch = "arm"))]
+#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
+mod armv7em;
+#[cfg(all(target_arch = "arm", feature = "helium"))]
 mod mve;
 #[allow(dead_code, reason = "kernels for a processor replace some of these")]
 pub(crate) mod portable;
 
-#[cfg(all(feature = "helium", target_arch = "arm"))]
+#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
+use armv7em as chosen;
+#[cfg(all(target_arch = "arm", feature = "helium"))]
 use mve as chosen;
-#[cfg(not(all(feature = "helium", target_arch = "arm")))]
+#[cfg(not(all(target_arch = "arm", any(onelook_dsp, feature = "helium"))))]
 use portable as chosen;
 
 pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise, pool_row};

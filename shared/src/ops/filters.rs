@@ -154,6 +154,7 @@ impl<'m> Filters<'m> {
     }
 
     /// The channels of [`Order::ChannelFirst`] weights as slices: `(weights, bias, shift)`.
+    #[allow(dead_code, reason = "not every processor's kernels want it")]
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'m [i8], i32, u8)> + Clone + use<'m> {
         let bias = self.bias.0.iter().map(|bytes| i32::from_le_bytes(*bytes));
         self.weight
@@ -161,6 +162,13 @@ impl<'m> Filters<'m> {
             .zip(bias)
             .zip(self.shift)
             .map(|((weight, bias), &shift)| (weight, bias, shift))
+    }
+
+    /// Bias and shift of one channel; `None` when there is no such channel.
+    #[must_use]
+    pub fn parameters(&self, channel: usize) -> Option<(i32, u8)> {
+        let bias = self.bias.0.get(channel)?;
+        Some((i32::from_le_bytes(*bias), *self.shift.get(channel)?))
     }
 
     /// The largest magnitude that any accumulator can reach.

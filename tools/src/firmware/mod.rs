@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod bench;
+mod kernels;
 mod size;
 mod symbols;
 mod toolchain;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
+pub use kernels::kernels;
 pub use size::{Size, size};
 pub use symbols::Symbols;
 pub use toolchain::{Toolchain, toolchain};

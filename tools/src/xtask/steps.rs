@@ -139,6 +139,7 @@ fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
     let mut notes = Vec::new();
     for (board, elf) in bench.firmware()? {
         let (functions, size) = (firmware::audit(elf)?, firmware::size(elf)?);
+        firmware::kernels(elf)?;
         let (name, flash, ram) = (board.name, size.flash(), size.ram());
         notes.push(format!(
             "{name}: {functions} symbols, flash {flash}, RAM {ram}"

@@ -91,14 +91,16 @@ impl Problem {
             1 => 1 + random.below(3),
             _ => 3,
         };
-        let channels = if random.below(4) == 0 { 70 } else { 20 };
+        // Kernels have code of their own for one channel and for multiples of four.
+        let c = match random.below(8) {
+            0 => 1,
+            1..4 => 4 * (1 + random.below(12)),
+            4 => 1 + random.below(70),
+            _ => 1 + random.below(20),
+        };
         let filters = if random.below(8) == 0 { 150 } else { 24 };
         Self {
-            input: Hwc::new(
-                1 + random.below(12),
-                1 + random.below(12),
-                1 + random.below(channels),
-            ),
+            input: Hwc::new(1 + random.below(12), 1 + random.below(12), c),
             window: Window {
                 kernel,
                 stride: 1 + random.below(4),
@@ -156,13 +158,17 @@ impl<'m> Parameters<'m> {
     }
 }
 
-/// The next `len` bytes of `memory` at any alignment, and what is behind them.
+/// The next `len` bytes of `memory` at any alignment, often that of words, and what is behind them.
 pub(crate) fn take<'m>(
     random: &mut Random,
     memory: &'m mut [u8],
     len: usize,
 ) -> Option<(&'m mut [u8], &'m mut [u8])> {
-    memory
-        .get_mut(random.below(16)..)?
-        .split_at_mut_checked(len)
+    let start = random.below(16);
+    let start = if random.below(2) == 0 {
+        start & !3
+    } else {
+        start
+    };
+    memory.get_mut(start..)?.split_at_mut_checked(len)
 }
