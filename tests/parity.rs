@@ -30,6 +30,7 @@ use rand_chacha::ChaCha8Rng;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use shared::quant::{ACC_LIMIT, MAX_SHIFT, bound};
 use tests::run_device;
+use tools::firmware::AN386;
 
 const N_WAY: usize = 20;
 const N_TRIALS: usize = 24;
@@ -323,7 +324,7 @@ fn device_agrees_with_the_desktop() {
     fs::write(folder.path().join("model.onelook"), bundle.model()).unwrap();
     fs::write(folder.path().join("trials.bin"), trials_file(&set, &view)).unwrap();
 
-    let output = run_device(folder.path()).unwrap();
+    let output = run_device(AN386, folder.path()).unwrap();
     let lines: Vec<&str> = output.stdout.lines().skip(1).collect();
     assert_eq!(lines.len(), N_TRIALS);
     let shared = host::engine::shared::Shared::new(view);
