@@ -6,7 +6,15 @@
 
 pub(crate) mod portable;
 
-pub(crate) use portable::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;
+
+#[cfg(not(target_arch = "x86_64"))]
+use portable as chosen;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as chosen;
+
+pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;
