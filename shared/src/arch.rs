@@ -8,7 +8,7 @@
 pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod x86_64;
+mod x86_64;
 
 #[cfg(not(target_arch = "x86_64"))]
 use portable as chosen;
@@ -16,6 +16,16 @@ use portable as chosen;
 use x86_64 as chosen;
 
 pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+
+/// Name of the kernels that run on this processor, for reports.
+#[must_use]
+pub fn name() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if x86_64::has_avx2() {
+        return "avx2";
+    }
+    "portable"
+}
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;
@@ -32,3 +42,6 @@ pub const fn column_scratch_len(taps: usize) -> usize {
 
 /// Kernels may align their scratch to this.
 const ALIGN: usize = 4;
+
+#[cfg(test)]
+mod tests;

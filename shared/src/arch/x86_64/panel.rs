@@ -1,56 +1,49 @@
-//! Eight channels' weights, repacked so that one load feeds eight sums.
+//! Sixteen channels' weights, repacked so that one load feeds eight sums.
 //!
 //! In: a convolution's weights as they lie in the model file, `[channel][row][taps]`. Out:
-//! `[row][step][channel][4]`: for each step of four taps the weights of eight channels side by
+//! `[row][step][channel][4]`: for each step of four taps the weights of sixteen channels side by
 //! side. Rows that are no multiple of four taps long end in zeros, and so do missing channels.
 //!
-//! # How many products fit 16 bits
+//! # When two steps fit 16 bits
 //!
-//! `maddubs` adds two products in 16 bits, which is exact because weights lie in `-64..=64`. Where
-//! a lane's weights are small enough, the sums of two or four steps still fit: an input is at most
-//! 255, so a sum stays within `255 * P` and `-255 * N`, where `P` and `N` add up the positive and
-//! the negative weights. Both fit while neither exceeds 128: `255 * 128 < 2^15`. Then one
-//! instruction widens two or four steps to 32 bits instead of one. This depends on the weights
-//! alone, so it is found out once for each panel and holds for every pixel.
+//! `maddubs` adds two products in 16 bits, which is exact because weights lie in `-64..=64`. The
+//! sums of two steps often fit as well, and then one instruction instead of two widens them to 32
+//! bits. An input is at most 255, so the sum of both lies between `-255 * N` and `255 * P`, where
+//! `P` and `N` add up a lane's positive and negative weights: it fits while neither exceeds 128,
+//! because `255 * 128 < 2^15`. This depends on the weights alone: it is found out once a panel
+//! and holds for every pixel.
 
 use core::arch::x86_64::*;
 
 use super::vector::{load, partial};
 
-/// Channels of a panel: the 32-bit lanes of a vector.
-pub(super) const CHANNELS: usize = 8;
+/// Channels of a panel: two vectors of eight 32-bit sums.
+pub(super) const CHANNELS: usize = 2 * LANES;
+
+/// 32-bit lanes of a vector.
+pub(super) const LANES: usize = 8;
 
 /// Taps that one instruction adds up in a lane.
 pub(super) const STEP: usize = 4;
 
-/// Steps whose sums are looked at together.
+/// Steps that are taken at a time.
 pub(super) const GROUP: usize = 4;
 
-/// Groups of a panel that are looked at; those after them are [`Fit::Step`].
-const GROUPS: usize = 512;
+/// Groups of a panel whose fit is looked at; none is taken to fit behind them.
+const GROUPS: usize = 1024;
 
 /// The most that a lane's positive or negative weights may add up to.
 const FITS: i16 = 128;
 
-/// How many steps of a group add up within 16 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// One, always.
-    Step,
-    /// Two and two.
-    Pair,
-    /// All four.
-    Group,
-}
+/// Four weights of each channel.
+pub(super) type Step = [[u8; LANES * STEP]; 2];
 
-/// Four weights of each of eight channels.
-pub(super) type Step = [u8; CHANNELS * STEP];
-
-/// The weights of up to eight channels.
+/// The weights of up to sixteen channels.
 pub(super) struct Panel<'a> {
     steps: &'a mut [Step],
     row_taps: usize,
-    fits: [Fit; GROUPS],
+    /// Whether a group's steps fit 16 bits in twos.
+    fits: [bool; GROUPS],
 }
 
 impl<'a> Panel<'a> {
@@ -59,38 +52,45 @@ impl<'a> Panel<'a> {
         rows * row_taps.div_ceil(STEP)
     }
 
-    /// An empty panel of [`Self::steps`] steps.
+    /// An empty panel of as many rows as fill `steps`.
     pub(super) const fn new(steps: &'a mut [Step], row_taps: usize) -> Self {
         Self {
             steps,
             row_taps,
-            fits: [Fit::Step; GROUPS],
+            fits: [false; GROUPS],
         }
     }
 
+    /// Bytes from a pixel's first to its last, in rows that are `row_len` apart.
+    pub(super) fn reach(&self, row_len: usize) -> usize {
+        let row_steps = Self::steps(1, self.row_taps).max(1);
+        let rows = self.steps.len() / row_steps;
+        let last = rows.saturating_sub(1).saturating_mul(row_len);
+        last.saturating_add(row_steps * STEP)
+    }
+
     /// Packs the channels whose weights follow each other in `weight`, `taps` each, at most
-    /// [`CHANNELS`] of them. Looks how sums fit only where that pays.
+    /// [`CHANNELS`] of them.
     #[target_feature(enable = "avx2")]
-    pub(super) fn pack(&mut self, weight: &[i8], taps: usize, look: bool) {
-        let (row_taps, row_steps) = (self.row_taps, Self::steps(1, self.row_taps).max(1));
+    pub(super) fn pack(&mut self, weight: &[i8], taps: usize) {
+        let weight: &[u8] = bytemuck::cast_slice(weight);
+        let row_steps = Self::steps(1, self.row_taps).max(1);
         let mut fits = self.fits.chunks_exact_mut((row_steps / GROUP).max(1));
         for (row, steps) in self.steps.chunks_exact_mut(row_steps).enumerate() {
-            let channel = |channel: usize| {
-                let first = channel * taps + row * row_taps;
-                let row = weight.get(first..first + row_taps).unwrap_or(&[]);
-                bytemuck::cast_slice(row)
-            };
-            pack_row(steps, core::array::from_fn(channel));
-            if look && let Some(fits) = fits.next() {
-                for (fit, group) in fits.iter_mut().zip(steps.as_chunks().0) {
-                    *fit = fit_of(group);
-                }
+            for half in 0..2 {
+                let first = half * LANES * taps + row * self.row_taps;
+                let weight = weight.get(first..).unwrap_or(&[]);
+                pack_row(steps, half, weight, taps, self.row_taps);
+            }
+            let (groups, _) = steps.as_chunks();
+            for (fits, group) in fits.next().into_iter().flatten().zip(groups) {
+                *fits = fit(group);
             }
         }
     }
 
-    /// The steps of each row and how its whole groups fit.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&[Step], &[Fit])> {
+    /// The steps of each row, and whether its whole groups fit 16 bits in twos.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&[Step], &[bool])> {
         let row_steps = Self::steps(1, self.row_taps).max(1);
         let groups = row_steps / GROUP;
         let rows = self.steps.chunks_exact(row_steps).enumerate();
@@ -101,31 +101,68 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// Packs one row of eight channels; a missing channel is an empty slice.
+/// Packs one row of eight channels, which lie `taps` apart; those that `weight` ends before are
+/// zeros.
 #[target_feature(enable = "avx2")]
-fn pack_row(steps: &mut [Step], channels: [&[u8]; CHANNELS]) {
-    let [a, b, c, d, e, f, g, h] = channels;
-    for (i, tile) in steps.chunks_mut(CHANNELS).enumerate() {
-        let first = i * CHANNELS * STEP;
-        let row = |channel: &[u8]| {
-            let row = channel.get(first..).unwrap_or(&[]);
-            match row.first_chunk() {
-                Some(whole) => load(whole),
-                None => partial(row),
-            }
-        };
-        let rows = [row(a), row(b), row(c), row(d), row(e), row(f), row(g), row(h)];
-        let packed: [Step; CHANNELS] = bytemuck::cast(transpose(rows));
-        match tile.as_mut_array::<CHANNELS>() {
-            Some(tile) => *tile = packed,
-            None => tile.iter_mut().zip(packed).for_each(|(to, from)| *to = from),
-        }
+fn pack_row(steps: &mut [Step], half: usize, weight: &[u8], taps: usize, row_taps: usize) {
+    let row = |channel: usize| {
+        let row = weight.get(channel * taps..).unwrap_or(&[]);
+        row.get(..row_taps).unwrap_or(&[]).as_chunks()
+    };
+    let ((a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)) = (row(0), row(1), row(2), row(3));
+    let ((e, e_rest), (f, f_rest), (g, g_rest), (h, h_rest)) = (row(4), row(5), row(6), row(7));
+    let mut tiles = steps.chunks_mut(LANES);
+    let whole = [a, b, c, d, e, f, g, h];
+    for i in 0..row_taps / (LANES * STEP) {
+        let row = |channel: &[[u8; LANES * STEP]]| channel.get(i).map_or(zeros(), |row| load(row));
+        let [a, b, c, d, e, f, g, h] = whole;
+        let rows = [
+            row(a),
+            row(b),
+            row(c),
+            row(d),
+            row(e),
+            row(f),
+            row(g),
+            row(h),
+        ];
+        write_tile(tiles.next().unwrap_or(&mut []), half, rows);
+    }
+    if let Some(tile) = tiles.next() {
+        let rows = [
+            partial(a_rest),
+            partial(b_rest),
+            partial(c_rest),
+            partial(d_rest),
+            partial(e_rest),
+            partial(f_rest),
+            partial(g_rest),
+            partial(h_rest),
+        ];
+        write_tile(tile, half, rows);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn zeros() -> __m256i {
+    _mm256_setzero_si256()
+}
+
+/// Writes up to eight steps of eight channels.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn write_tile(tile: &mut [Step], half: usize, rows: [__m256i; LANES]) {
+    let packed: [[u8; LANES * STEP]; LANES] = bytemuck::cast(transpose(rows));
+    for (step, packed) in tile.iter_mut().zip(packed) {
+        step[half] = packed;
     }
 }
 
 /// Rows of eight 32-bit values to columns.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn transpose([a, b, c, d, e, f, g, h]: [__m256i; 8]) -> [__m256i; 8] {
+fn transpose([a, b, c, d, e, f, g, h]: [__m256i; LANES]) -> [__m256i; LANES] {
     // Each of four has, in either half, one column of four rows.
     let columns = |a, b, c, d| {
         let (ab, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
@@ -152,30 +189,25 @@ fn transpose([a, b, c, d, e, f, g, h]: [__m256i; 8]) -> [__m256i; 8] {
     ]
 }
 
-/// How many steps of this group add up within 16 bits, in the lane where fewest do.
+/// Whether the first two and the last two steps of a group fit 16 bits, in every lane.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn fit_of([a, b, c, d]: &[Step; GROUP]) -> Fit {
-    // Per lane of 16 bits, two weights of a step: `P - N` and `P + N`.
-    let sums = |step: &Step| {
-        let (w, ones) = (load(step), _mm256_set1_epi8(1));
-        let signed = _mm256_maddubs_epi16(ones, w);
-        (signed, _mm256_maddubs_epi16(_mm256_abs_epi8(w), ones))
-    };
-    let plus = |a: (__m256i, __m256i), b: (__m256i, __m256i)| {
-        (_mm256_add_epi16(a.0, b.0), _mm256_add_epi16(a.1, b.1))
-    };
-    // Twice the larger of P and N is `P + N + |P - N|`.
-    let too_large = |(signed, all): (__m256i, __m256i)| {
+fn fit([a, b, c, d]: &[Step; GROUP]) -> bool {
+    let ones = _mm256_set1_epi8(1);
+    let too_large = |a: &[u8; LANES * STEP], b: &[u8; LANES * STEP]| {
+        let (a, b) = (load(a), load(b));
+        let (a_abs, b_abs) = (_mm256_abs_epi8(a), _mm256_abs_epi8(b));
+        // `P - N` and `P + N`; their sum, without the sign, is twice the larger of P and N.
+        let signed = _mm256_add_epi16(_mm256_maddubs_epi16(ones, a), _mm256_maddubs_epi16(ones, b));
+        let all = _mm256_add_epi16(
+            _mm256_maddubs_epi16(a_abs, ones),
+            _mm256_maddubs_epi16(b_abs, ones),
+        );
         let twice = _mm256_add_epi16(_mm256_abs_epi16(signed), all);
         _mm256_cmpgt_epi16(twice, _mm256_set1_epi16(2 * FITS))
     };
-    let none = |mask: __m256i| _mm256_testz_si256(mask, mask) != 0;
-    let (ab, cd) = (plus(sums(a), sums(b)), plus(sums(c), sums(d)));
-    if none(too_large(plus(ab, cd))) {
-        Fit::Group
-    } else if none(_mm256_or_si256(too_large(ab), too_large(cd))) {
-        Fit::Pair
-    } else {
-        Fit::Step
-    }
+    let first = _mm256_or_si256(too_large(&a[0], &b[0]), too_large(&a[1], &b[1]));
+    let last = _mm256_or_si256(too_large(&c[0], &d[0]), too_large(&c[1], &d[1]));
+    let any = _mm256_or_si256(first, last);
+    _mm256_testz_si256(any, any) != 0
 }
