@@ -173,7 +173,7 @@ fn a_changed_weight_is_a_mismatch(at: &Path) {
     let output = onelook(at, &["verify", "runs/tiny", "--dataset", "synthetic"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{stdout}");
-    for word in ["DIFFERENT", "layer", "Conv", "channel"] {
+    for word in ["DIFFERENT", "layer", "Conv2d", "channel"] {
         assert!(stdout.contains(word), "`{word}` is not in: {stdout}");
     }
 }

@@ -8,6 +8,7 @@ pub mod conv2d;
 pub mod conv_max_pool2d;
 pub mod depthwise_conv2d;
 pub mod filters;
+pub mod float;
 pub mod global_average_pool;
 pub mod l1_head;
 pub mod linear;
