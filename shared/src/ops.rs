@@ -118,6 +118,15 @@ impl Operator<'_> {
         activations.saturating_add(self.scratch_len())
     }
 
+    /// Layers of a model file that this one step runs.
+    #[must_use]
+    pub const fn layers(&self) -> usize {
+        match self {
+            Self::ConvMaxPool2d(_) => 2,
+            _ => 1,
+        }
+    }
+
     /// Multiply-accumulates of one run, padding counted.
     #[must_use]
     pub fn macs(&self) -> u64 {

@@ -102,8 +102,7 @@ fn worst<'m>(steps: impl Iterator<Item = (Operator<'m>, usize)>) -> String {
         if cost > worst.1 {
             worst = (first_layer, cost, operator.name());
         }
-        // Two layers in one step.
-        first_layer += 1 + usize::from(matches!(operator, Operator::ConvMaxPool2d(_)));
+        first_layer += operator.layers();
     }
     let (layer, cost, name) = worst;
     format!("network.layers[{layer}] ({name}) with {cost}")

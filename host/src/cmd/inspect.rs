@@ -1,11 +1,12 @@
 //! `onelook inspect`: what is in a model file, or in a network before it is trained, layer by layer,
 //! and what it costs on a device.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
-use shared::model::ModelView;
+use shared::model::{ModelView, Placement};
 use shared::ops::Operator;
 use shared::shape::{Hwc, Window};
 
@@ -17,22 +18,25 @@ use crate::spec::{LayerSpec, NetSpec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    subject: Subject,
+    /// Print the same as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Subject {
     /// The model file.
-    #[arg(
-        value_name = "model.onelook",
-        required_unless_present_any = ["preset", "config"],
-        conflicts_with_all = ["preset", "config"]
-    )]
+    #[arg(value_name = "model.onelook")]
     path: Option<PathBuf>,
     /// A preset's network, not trained.
     #[arg(long)]
     preset: Option<String>,
     /// The network of a configuration, not trained.
-    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the same as JSON on stdout.
-    #[arg(long)]
-    json: bool,
 }
 
 /// A network in words.
@@ -59,6 +63,21 @@ struct DeviceCosts {
     file_bytes: usize,
     arena_bytes: usize,
     embedding_bytes: usize,
+    /// Where in the arena each step works.
+    steps: Vec<StepRow>,
+}
+
+/// One layer, or two that run as one; places are `[first, end]` bytes of the arena.
+#[derive(Debug, Serialize)]
+struct StepRow {
+    /// First and last layer.
+    layers: [usize; 2],
+    operator: &'static str,
+    input: [usize; 2],
+    scratch: [usize; 2],
+    output: [usize; 2],
+    /// Bytes of all three that are in use.
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +110,7 @@ struct WindowRow {
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let inspection = match &args.path {
+    let inspection = match &args.subject.path {
         Some(path) => {
             let shown = path.display();
             let bytes = std::fs::read(path).map_err(|error| {
@@ -101,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
                 .map_err(|error| Failure::Work(format!("{shown}: {error}")))?;
             of_model(&model)
         }
-        None => of_config(&args.untrained()?)?,
+        None => of_config(&args.subject.untrained()?)?,
     };
     if args.json {
         println!(
@@ -114,7 +133,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     Ok(Verdict::Success)
 }
 
-impl Args {
+impl Subject {
     fn untrained(&self) -> Result<Config, Failure> {
         let config = match (&self.config, &self.preset) {
             (Some(path), _) => Config::read(path),
@@ -231,8 +250,28 @@ impl DeviceCosts {
             file_bytes: model.bytes().len(),
             arena_bytes: model.arena_len(),
             embedding_bytes: model.embedding_len(),
+            steps: steps(model),
         }
     }
+}
+
+fn steps(model: &ModelView<'_>) -> Vec<StepRow> {
+    let mut layer = 0;
+    let steps = model.steps().enumerate().filter_map(|(index, operator)| {
+        let first = layer;
+        layer += operator.layers();
+        let place = Placement::new(index, &operator, model.arena_len())?;
+        let ends = |range: Range<usize>| [range.start, range.end];
+        Some(StepRow {
+            layers: [first, layer - 1],
+            operator: operator.name(),
+            input: ends(place.input),
+            scratch: ends(place.scratch),
+            output: ends(place.output),
+            bytes: operator.arena_len(),
+        })
+    });
+    steps.collect()
 }
 
 /// The window of an operator that has one.
@@ -267,7 +306,8 @@ impl Inspection {
             file_bytes,
             arena_bytes,
             embedding_bytes,
-        }) = self.device
+            ..
+        }) = &self.device
         {
             words += &format!(
                 "{file_bytes} bytes of flash, {arena_bytes} bytes of arena, {embedding_bytes} bytes for each embedding\n"
@@ -280,12 +320,18 @@ impl Inspection {
         {
             words += &format!("fingerprint {fingerprint}\nlogit = q · 2^-{logit_exponent}\n");
         }
-        words += &format!("\n{}\n\n", self.table());
+        words += &format!("\n{}\n", self.table());
         if self.trained.is_some() {
-            words += "bound: the largest sum any input can reach; certified below 16777216.\n";
+            words += "\nbound: the largest sum any input can reach; certified below 16777216.\n";
+        }
+        if let Some(device) = &self.device {
+            words += &format!(
+                "\nThe arena, by first and last byte:\n\n{}\n",
+                device.table()
+            );
         }
         for reason in &self.float_only {
-            words += &format!("floating point only: {reason}\n");
+            words += &format!("\nfloating point only: {reason}\n");
         }
         words
     }
@@ -311,6 +357,42 @@ impl Inspection {
                 layer.macs.to_string(),
                 or_dash(layer.exponent.map(|exponent| format!("2^-{exponent}"))),
                 or_dash(layer.bound),
+            ]);
+        }
+        table
+    }
+}
+
+impl DeviceCosts {
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header([
+            "layers",
+            "step",
+            "input",
+            "scratch",
+            "output",
+            "bytes in use",
+        ]);
+        for step in &self.steps {
+            let [first, last] = step.layers;
+            let layers = if first == last {
+                first.to_string()
+            } else {
+                format!("{first}, {last}")
+            };
+            let bytes = |[start, end]: [usize; 2]| match end.checked_sub(start + 1) {
+                Some(_) => format!("{start}–{}", end - 1),
+                None => "–".to_owned(),
+            };
+            table.add_row([
+                layers,
+                step.operator.to_owned(),
+                bytes(step.input),
+                bytes(step.scratch),
+                bytes(step.output),
+                step.bytes.to_string(),
             ]);
         }
         table
