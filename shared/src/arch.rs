@@ -2,24 +2,46 @@
 //!
 //! In: an operator whose constructor has checked its lengths, an input and an output that hold its
 //! shapes, and its scratch; a convolution also takes the first of the rows that its output holds.
-//! Out: the output. [`crate::ops`] checks before it calls; nothing here
-//! can fail. `portable` is plain Rust and what the others are compared with.
+//! Out: the output. [`crate::ops`] checks before it calls; nothing here can fail. `portable` is
+//! plain Rust and what the others are compared with; `build.rs` chooses.
 
-#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
+#[cfg(onelook_kernels = "armv7em")]
 mod armv7em;
-#[cfg(all(target_arch = "arm", feature = "helium"))]
+#[cfg(onelook_kernels = "mve")]
 mod mve;
-#[allow(dead_code, reason = "kernels for a processor replace some of these")]
+#[cfg_attr(
+    not(onelook_kernels = "portable"),
+    allow(dead_code, reason = "kernels for a processor replace some of these")
+)]
 pub(crate) mod portable;
+#[cfg(onelook_kernels = "x86_64")]
+mod x86_64;
 
-#[cfg(all(target_arch = "arm", onelook_dsp, not(feature = "helium")))]
+#[cfg(onelook_kernels = "armv7em")]
 use armv7em as chosen;
-#[cfg(all(target_arch = "arm", feature = "helium"))]
+#[cfg(onelook_kernels = "mve")]
 use mve as chosen;
-#[cfg(not(all(target_arch = "arm", any(onelook_dsp, feature = "helium"))))]
+#[cfg(onelook_kernels = "portable")]
 use portable as chosen;
+#[cfg(onelook_kernels = "x86_64")]
+use x86_64 as chosen;
 
 pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise, pool_row};
+
+/// Name of the kernels that run on this processor, for reports.
+#[must_use]
+pub fn name() -> &'static str {
+    #[cfg(onelook_kernels = "armv7em")]
+    return "dsp";
+    #[cfg(onelook_kernels = "mve")]
+    return "helium";
+    #[cfg(onelook_kernels = "x86_64")]
+    if x86_64::has_avx2() {
+        return "avx2";
+    }
+    #[cfg(any(onelook_kernels = "portable", onelook_kernels = "x86_64"))]
+    "portable"
+}
 
 /// Pixels that a kernel may gather at a time.
 const COLUMNS: usize = 4;
@@ -36,3 +58,6 @@ pub const fn column_scratch_len(taps: usize) -> usize {
 
 /// Kernels may align their scratch to this.
 const ALIGN: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::shape::{Hwc, ShapeError, Window};
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
     pub(crate) weight: Vec<i8>,
-    bias: Vec<[u8; 4]>,
+    pub(crate) bias: Vec<[u8; 4]>,
     pub(crate) shift: Vec<u8>,
 }
 
@@ -43,9 +43,11 @@ pub(crate) struct Problem {
     pub(crate) parameters: Parameters,
 }
 
+/// Weights of any size up to the largest: how large they are decides how kernels add.
 pub(crate) fn parameters(taps: usize, c_out: usize) -> impl Strategy<Value = Parameters> {
+    let weights = prop::sample::select(vec![4, 16, 32, 64_i8]);
     (
-        prop::collection::vec(-64..=64_i8, taps * c_out),
+        weights.prop_flat_map(move |most| prop::collection::vec(-most..=most, taps * c_out)),
         prop::collection::vec(-100_000..100_000_i32, c_out),
         prop::collection::vec(0..=14_u8, c_out),
     )
@@ -72,7 +74,16 @@ pub(crate) fn window_problem(
     taps: fn(usize, usize) -> usize,
     c_out: Range<usize>,
 ) -> impl Strategy<Value = Problem> {
-    let extents = (1..14_usize, 1..14_usize, 1..10_usize);
+    window_problem_of(1..10, max_kernel, taps, c_out)
+}
+
+fn window_problem_of(
+    c_in: Range<usize>,
+    max_kernel: usize,
+    taps: fn(usize, usize) -> usize,
+    c_out: Range<usize>,
+) -> impl Strategy<Value = Problem> {
+    let extents = (1..14_usize, 1..14_usize, c_in);
     let window = (1..=max_kernel, 1..4_usize);
     (extents, window, c_out)
         .prop_flat_map(|((h, w, c), (kernel, stride), c_out)| {
@@ -104,8 +115,8 @@ pub(crate) fn window_problem(
 }
 
 /// As [`window_problem`], with as many outputs as input channels.
-pub(crate) fn depthwise_problem() -> impl Strategy<Value = Problem> {
-    window_problem(11, |_, _| 0, 1..2).prop_flat_map(|problem| {
+pub(crate) fn depthwise_problem(c: Range<usize>) -> impl Strategy<Value = Problem> {
+    window_problem_of(c, 11, |_, _| 0, 1..2).prop_flat_map(|problem| {
         let taps = problem.window.kernel * problem.window.kernel;
         parameters(taps, problem.input.c).prop_map(move |parameters| Problem {
             parameters,
