@@ -1,7 +1,8 @@
 //! Kernels: one file for each kind of processor, all with the same functions and the same bits.
 //!
 //! In: an operator whose constructor has checked its lengths, an input and an output that hold its
-//! shapes, and its scratch. Out: the output. [`crate::ops`] checks before it calls; nothing here
+//! shapes, and its scratch; a convolution also takes the first of the rows that its output holds.
+//! Out: the output. [`crate::ops`] checks before it calls; nothing here
 //! can fail. `portable` is plain Rust and what the others are compared with.
 
 pub(crate) mod portable;

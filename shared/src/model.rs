@@ -17,5 +17,5 @@ pub use format::{
     Preprocessing,
 };
 pub use plan::{Placement, arena_len};
-pub use record::{Layer, Layers};
+pub use record::{Layer, Layers, Steps};
 pub use view::ModelView;

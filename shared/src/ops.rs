@@ -5,6 +5,7 @@
 //! here, a line in the list below, and a code in [`crate::model`].
 
 pub mod conv2d;
+pub mod conv_max_pool2d;
 pub mod depthwise_conv2d;
 pub mod filters;
 pub mod global_average_pool;
@@ -18,6 +19,7 @@ pub mod sigmoid;
 mod problem;
 
 use crate::shape::{Hwc, ShapeError};
+use conv_max_pool2d::ConvMaxPool2d;
 use conv2d::Conv2d;
 use depthwise_conv2d::DepthwiseConv2d;
 use filters::Filters;
@@ -93,6 +95,8 @@ macro_rules! operators {
 operators! {
     /// Convolution over all channels.
     Conv2d(Conv2d<'m>) conv2d::conv2d, conv2d::reference;
+    /// Convolution over all channels and max pooling.
+    ConvMaxPool2d(ConvMaxPool2d<'m>) conv_max_pool2d::conv_max_pool2d, conv_max_pool2d::reference;
     /// The same linear function at every pixel.
     Pointwise(Pointwise<'m>) pointwise::pointwise, pointwise::reference;
     /// Convolution of each channel by itself.
@@ -106,9 +110,19 @@ operators! {
 }
 
 impl Operator<'_> {
+    /// Bytes of input, scratch and output; saturates instead of wrapping.
+    #[must_use]
+    pub const fn arena_len(&self) -> usize {
+        let activations = self.input().len().saturating_add(self.output().len());
+        activations.saturating_add(self.scratch_len())
+    }
+
     /// Multiply-accumulates of one run, padding counted.
     #[must_use]
     pub fn macs(&self) -> u64 {
+        if let Self::ConvMaxPool2d(op) = self {
+            return op.macs();
+        }
         let taps = self.filters().map_or(0, Filters::taps);
         self.output().len() as u64 * taps as u64
     }

@@ -99,6 +99,12 @@ impl Window {
         Ok(Hwc::new(h / stride + 1, w / stride + 1, c_out))
     }
 
+    /// Rows and columns of the kernel.
+    pub(crate) fn taps(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let kernel = self.kernel;
+        (0..kernel).flat_map(move |k_y| (0..kernel).map(move |k_x| (k_y, k_x)))
+    }
+
     /// Row, column and channel of a kernel's `tap`, counted as the weights `[k_y][k_x][c]` lie.
     #[must_use]
     pub(crate) fn tap(&self, tap: usize, c: usize) -> (usize, usize, usize) {

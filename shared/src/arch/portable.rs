@@ -12,12 +12,18 @@ use crate::ops::pointwise::Pointwise;
 use crate::quant::requantize;
 
 /// One dot product per kernel row: in HWC the taps of a row are contiguous.
-pub(crate) fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8], _scratch: &mut [u8]) {
+pub(crate) fn conv2d(
+    op: &Conv2d<'_>,
+    input: &[u8],
+    first_row: usize,
+    output: &mut [u8],
+    _scratch: &mut [u8],
+) {
     let (window, shape, out_shape) = (op.window(), op.input(), op.output());
     let row = window.kernel * shape.c;
     let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
     for (y, out_row) in rows.enumerate() {
-        let ys = window.span(y, shape.h);
+        let ys = window.span(first_row + y, shape.h);
         for (x, out) in out_row.chunks_exact_mut(out_shape.c.max(1)).enumerate() {
             let xs = window.span(x, shape.w);
             let (skip, len) = (xs.tap * shape.c, xs.count * shape.c);

@@ -8,7 +8,7 @@ use core::ops::Range;
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::plan::arena_len;
-use super::record::Layers;
+use super::record::{Layers, Steps};
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.
@@ -296,7 +296,7 @@ impl ModelRepr<'_> {
             self.input,
             self.input_exponent,
         );
-        let arena = arena_len(self.input, layers.map(|layer| layer.operator));
+        let arena = arena_len(self.input, Steps::new(layers));
         let len = writer.buffer.len();
         writer.put(field::MAGIC, &MAGIC)?;
         writer.put(field::VERSION, &FORMAT_VERSION.to_le_bytes())?;

@@ -1,14 +1,14 @@
 //! The arena: where activations and scratch live while the encoder runs.
 //!
-//! In: a chain of operators. Out: the length of one buffer for all of them, and each layer's parts
-//! of it. A layer needs three things at a time: its input, its output, and what its kernel gathers
-//! in between. Input and output sit at opposite ends and swap ends from layer to layer; the scratch
+//! In: a chain of operators. Out: the length of one buffer for all of them, and each step's parts
+//! of it. A step needs three things at a time: its input, its output, and what its kernel gathers
+//! in between. Input and output sit at opposite ends and swap ends from step to step; the scratch
 //! is what lies between them. So the buffer is as long as the largest such triple, and no plan for
 //! operators that do not work in place can be shorter.
 //!
 //! ```text
-//! even layer   | input  | scratch  …  | output |
-//! odd layer    | output | scratch  …  |  input |
+//! even step    | input  | scratch  …  | output |
+//! odd step     | output | scratch  …  |  input |
 //! ```
 
 use core::ops::Range;
@@ -18,25 +18,22 @@ use crate::shape::Hwc;
 
 /// Bytes of the arena for a chain of operators on `input`; saturates instead of wrapping.
 pub fn arena_len<'m>(input: Hwc, operators: impl Iterator<Item = Operator<'m>>) -> usize {
-    operators.fold(input.len(), |longest, op| {
-        let activations = op.input().len().saturating_add(op.output().len());
-        longest.max(activations.saturating_add(op.scratch_len()))
-    })
+    operators.fold(input.len(), |longest, op| longest.max(op.arena_len()))
 }
 
-/// One layer's parts of the arena.
+/// One step's parts of the arena.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// The layer's input.
+    /// The step's input.
     pub input: Range<usize>,
     /// Everything between input and output: at least the kernel's scratch.
     pub scratch: Range<usize>,
-    /// The layer's output.
+    /// The step's output.
     pub output: Range<usize>,
 }
 
 impl Placement {
-    /// The parts of the layer with this index in an arena of `arena_len` bytes.
+    /// The parts of the step with this index in an arena of `arena_len` bytes.
     ///
     /// `None` when they do not fit, which a checked model rules out.
     #[must_use]
@@ -60,7 +57,7 @@ impl Placement {
     }
 }
 
-/// The buffers of one layer.
+/// The buffers of one step.
 pub(crate) struct Buffers<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) scratch: &'a mut [u8],
@@ -68,7 +65,7 @@ pub(crate) struct Buffers<'a> {
 }
 
 impl Placement {
-    /// Cuts the arena into this layer's buffers; `None` when it is shorter than it was planned.
+    /// Cuts the arena into this step's buffers; `None` when it is shorter than it was planned.
     pub(crate) fn buffers<'a>(&self, arena: &'a mut [u8]) -> Option<Buffers<'a>> {
         let (below, high) = arena.split_at_mut_checked(self.scratch.end)?;
         let (low, scratch) = below.split_at_mut_checked(self.scratch.start)?;

@@ -1,6 +1,7 @@
 //! Layer records: from 24 bytes and the data they point to, to an operator.
 //!
-//! In: a file whose envelope was checked. Out: [`Layers`], one operator after the other.
+//! In: a file whose envelope was checked. Out: [`Layers`], one operator after the other as the file
+//! has them, and [`Steps`], as an encoder runs them.
 //! [`Record::check`] looks at what only a first reading can find wrong; [`Layers`] reads the same
 //! records again without.
 
@@ -10,6 +11,7 @@ use super::error::{Field, FormatError};
 use super::format::{MAX_KERNEL, code, field};
 use super::view::{Sections, read_len, read_u8, read_u16, read_u32};
 use crate::ops::Operator;
+use crate::ops::conv_max_pool2d::ConvMaxPool2d;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::filters::Bias;
@@ -78,6 +80,36 @@ impl<'m> Iterator for Layers<'m> {
         self.shape = layer.operator.output();
         self.exponent = layer.out_exponent;
         Some(layer)
+    }
+}
+
+/// Iterator over what an encoder runs: the layers, some of them two in one.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps<'m> {
+    layers: Layers<'m>,
+}
+
+impl<'m> Steps<'m> {
+    /// The steps of these layers.
+    pub(super) const fn new(layers: Layers<'m>) -> Self {
+        Self { layers }
+    }
+}
+
+impl<'m> Iterator for Steps<'m> {
+    type Item = Operator<'m>;
+
+    fn next(&mut self) -> Option<Operator<'m>> {
+        let operator = self.layers.next()?.operator;
+        let mut behind = self.layers;
+        if let (Operator::Conv2d(conv), Some(Operator::MaxPool2d(pool))) =
+            (operator, behind.next().map(|layer| layer.operator))
+            && let Some(fused) = ConvMaxPool2d::new(conv, pool)
+        {
+            self.layers = behind;
+            return Some(Operator::ConvMaxPool2d(fused));
+        }
+        Some(operator)
     }
 }
 

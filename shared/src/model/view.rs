@@ -9,7 +9,7 @@ use core::ops::Range;
 use super::error::{CertificateError, Field, FormatError};
 use super::format::{CRC, FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
-use super::record::{Layers, Record};
+use super::record::{Layers, Record, Steps};
 use crate::decide::Decider;
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
@@ -59,7 +59,7 @@ impl<'m> ModelView<'m> {
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
         let layers = Layers::new(bytes, n_layers, input, input_exponent);
-        let planned = arena_len(input, layers.map(|layer| layer.operator));
+        let planned = arena_len(input, Steps::new(layers));
         if arena != planned {
             return Err(FormatError::Arena {
                 expected: planned,
@@ -102,13 +102,19 @@ impl<'m> ModelView<'m> {
         Layers::new(self.bytes, self.n_layers, self.input, self.input_exponent)
     }
 
+    /// What [`crate::net::Encoder::embed`] runs, first to last: the layers, some of them two in one.
+    #[must_use]
+    pub const fn steps(&self) -> Steps<'m> {
+        Steps::new(self.layers())
+    }
+
     /// The head.
     #[must_use]
     pub const fn decider(&self) -> Decider<'m> {
         self.decider
     }
 
-    /// Bytes of activations that [`crate::net::Encoder`] needs.
+    /// Bytes of working memory that [`crate::net::Encoder::embed`] needs.
     #[must_use]
     pub const fn arena_len(&self) -> usize {
         self.arena_len

@@ -134,7 +134,7 @@ pub fn conv2d(
     op.input.check(input.len())?;
     op.output.check(output.len())?;
     check_at_least(scratch.len(), op.scratch_len())?;
-    arch::conv2d(op, input, output, scratch);
+    arch::conv2d(op, input, 0, output, scratch);
     Ok(())
 }
 

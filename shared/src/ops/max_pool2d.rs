@@ -116,25 +116,30 @@ pub fn max_pool2d(
     op.input.check(input.len())?;
     op.output.check(output.len())?;
     check_at_least(scratch.len(), op.scratch_len())?;
-    output.fill(0);
-    let channels = op.output.c.max(1);
-    let rows = output.chunks_exact_mut((op.output.w * channels).max(1));
-    for (y, row) in rows.enumerate() {
+    let (row, out_row) = (op.input.w * op.input.c, op.output.w * op.output.c);
+    for (y, out) in output.chunks_exact_mut(out_row.max(1)).enumerate() {
         let ys = op.window.span(y, op.input.h);
-        for (x, out) in row.chunks_exact_mut(channels).enumerate() {
-            let xs = op.window.span(x, op.input.w);
-            for i_y in ys.first..ys.first + ys.count {
-                let at = (i_y * op.input.w + xs.first) * channels;
-                let pixels = input.get(at..at + xs.count * channels).unwrap_or(&[]);
-                for pixel in pixels.chunks_exact(channels) {
-                    for (out, &value) in out.iter_mut().zip(pixel) {
-                        *out = value.max(*out);
-                    }
+        let rows = ys.first * row..(ys.first + ys.count) * row;
+        pool_row(op.window, input.get(rows).unwrap_or(&[]), op.input, out);
+    }
+    Ok(())
+}
+
+/// One row of output from the rows of `input`, `shape` wide, that its windows see.
+pub(super) fn pool_row(window: Window, input: &[u8], shape: Hwc, output: &mut [u8]) {
+    output.fill(0);
+    let channels = shape.c.max(1);
+    for row in input.chunks_exact((shape.w * channels).max(1)) {
+        for (x, out) in output.chunks_exact_mut(channels).enumerate() {
+            let xs = window.span(x, shape.w);
+            let pixels = xs.first * channels..(xs.first + xs.count) * channels;
+            for pixel in row.get(pixels).unwrap_or(&[]).chunks_exact(channels) {
+                for (out, &value) in out.iter_mut().zip(pixel) {
+                    *out = value.max(*out);
                 }
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
