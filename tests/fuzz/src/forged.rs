@@ -111,6 +111,10 @@ struct Plan {
     /// The filters' data lies channel by channel in the outer axis.
     channel_first: bool,
     scratch: usize,
+    /// A convolution that may be run together with a pooling behind it.
+    opens_a_step: bool,
+    /// A pooling whose windows lie apart, and their height.
+    closes_a_step: Option<usize>,
 }
 
 /// Writes every offset and length that follows from the layers; with [`Values::Repaired`] makes
@@ -132,7 +136,8 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
         c: half(file, 36),
         exponent: byte(file, 38),
     };
-    let mut arena = input.len();
+    let arena = input.len();
+    let mut steps = Vec::new();
     for index in 0..n_layers {
         let record = HEADER + index * RECORD;
         if repair {
@@ -157,10 +162,10 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
         } else {
             put(file, record + 8, &[0; 12]);
         }
-        let needed = input.len() + plan.scratch + plan.output.len();
-        arena = arena.max(needed);
-        input = plan.output;
+        steps.push((input, plan));
+        input = steps[index].1.output;
     }
+    let arena = arena_len(&steps, arena);
     let embedding = input.len();
     if at + embedding > MAX_FILE || arena > u32::MAX as usize {
         return false;
@@ -180,6 +185,25 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
         file.truncate(file.len() / 4 * 4);
     }
     repair && embedding * 255 * 64 + (1 << 20) < 1 << 24
+}
+
+/// The largest input + scratch + output of a step: a layer, or a convolution with its pooling.
+fn arena_len(layers: &[(Activation, Plan)], input: usize) -> usize {
+    let (mut longest, mut rest) = (input, layers);
+    while let Some(((input, plan), behind)) = rest.split_first() {
+        let pooling = behind.first().filter(|_| plan.opens_a_step);
+        let pooling = pooling.and_then(|(_, pool)| Some((pool, pool.closes_a_step?)));
+        let (scratch, output);
+        (scratch, output, rest) = match pooling {
+            Some((pool, rows)) => {
+                let strip = rows * plan.output.w * plan.output.c;
+                (plan.scratch + strip, pool.output, &behind[1..])
+            }
+            None => (plan.scratch, plan.output, behind),
+        };
+        longest = longest.max(input.len() + scratch + output.len());
+    }
+    longest
 }
 
 /// What `FORMAT.md` says about one record; `None` when nothing follows from it.
@@ -218,6 +242,8 @@ fn plan(file: &[u8], record: usize, input: Activation) -> Option<Plan> {
         taps,
         channel_first: operator != 3,
         scratch,
+        opens_a_step: operator == 1 && (kernel, stride, pad) != (1, 1, 0),
+        closes_a_step: (operator == 2 && pad == 0 && stride >= kernel).then_some(kernel),
     })
 }
 

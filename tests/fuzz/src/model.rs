@@ -22,7 +22,7 @@ pub fn run(bytes: &[u8]) {
 /// Runs an accepted model on inputs derived from its bytes; panics when a promise does not hold.
 pub fn keeps_its_promises(model: &ModelView<'_>) {
     let mut shape = model.input();
-    let mut cost = model.arena_len() as u64;
+    let mut cost = Encoder::new(*model).observed_arena_len() as u64;
     for layer in model.layers() {
         let operator = &layer.operator;
         assert_eq!(operator.input(), shape, "a layer reads what is before it");
@@ -45,7 +45,7 @@ pub fn keeps_its_promises(model: &ModelView<'_>) {
 /// Multiplications, or comparisons, of one run of the specification.
 fn work(operator: &Operator<'_>) -> u64 {
     let per_output = match operator {
-        Operator::MaxPool2d(pool) => (pool.window().kernel * pool.window().kernel) as u64,
+        Operator::MaxPool2d(pool) => pool.window().kernel.pow(2) as u64,
         Operator::GlobalAveragePool(_) => (operator.input().h * operator.input().w) as u64,
         _ => 0,
     };
@@ -55,24 +55,28 @@ fn work(operator: &Operator<'_>) -> u64 {
         .saturating_add(outputs.saturating_mul(per_output + 1))
 }
 
-/// The embedding, after every layer's output was compared with its specification.
+/// The embedding: layer by layer, each compared with its specification, and as a device runs it.
 fn embed(model: &ModelView<'_>, image: &[u8]) -> Vec<u8> {
-    let mut arena = vec![0xa5; model.arena_len()];
+    let encoder = Encoder::new(*model);
+    let mut arena = vec![0xa5; encoder.observed_arena_len()];
     let mut embedding = vec![0x5a; model.embedding_len()];
     let mut expected = image.to_vec();
-    let ran = Encoder::new(*model).embed_observed(
-        image,
-        &mut arena,
-        &mut embedding,
-        |index, layer, output| {
-            let input = std::mem::replace(&mut expected, vec![0; output.len()]);
-            let specified = layer.operator.reference(&input, &mut expected);
-            assert_eq!(specified, Ok(()), "layer {index}");
-            assert!(output == expected, "layer {index}: kernel != reference");
-        },
-    );
+    let ran = encoder.embed_observed(image, &mut arena, &mut embedding, |index, layer, output| {
+        let input = std::mem::replace(&mut expected, vec![0; output.len()]);
+        let specified = layer.operator.reference(&input, &mut expected);
+        assert_eq!(specified, Ok(()), "layer {index}");
+        assert!(output == expected, "layer {index}: kernel != reference");
+    });
     assert_eq!(ran, Ok(()), "an accepted model runs");
     assert!(embedding == expected, "the embedding is the last output");
+    embedding.fill(0x5a);
+    let mut arena = vec![0xa5; model.arena_len()];
+    let ran = encoder.embed(image, &mut arena, &mut embedding);
+    assert_eq!(ran, Ok(()), "an accepted model runs in its arena");
+    assert!(
+        embedding == expected,
+        "two layers in one give the same bits"
+    );
     embedding
 }
 

@@ -4,6 +4,7 @@
 //! the certificate holds, the bits are also those of exact arithmetic, and no sum is above its bound.
 
 use shared::ops::Operator;
+use shared::ops::conv_max_pool2d::ConvMaxPool2d;
 use shared::ops::conv2d::Conv2d;
 use shared::ops::depthwise_conv2d::DepthwiseConv2d;
 use shared::ops::filters::Bias;
@@ -20,7 +21,7 @@ const MAX_MACS: usize = 6_000;
 /// The target.
 pub fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
-    let (kind, style) = (source.byte() % 6, source.byte());
+    let (kind, style) = (source.byte() % 7, source.byte());
     let input = Hwc::new(source.up_to(15), source.up_to(15), source.up_to(40));
     let window = Window {
         kernel: source.up_to(12),
@@ -30,7 +31,7 @@ pub fn run(bytes: &[u8]) {
     let (c_out, finer) = (source.up_to(20), source.byte() % 18);
     let channels = if kind == 2 { input.c } else { c_out };
     let taps = match kind {
-        0 => window.kernel * window.kernel * input.c,
+        0 | 6 => window.kernel * window.kernel * input.c,
         1 => input.c,
         2 => window.kernel * window.kernel,
         3 => input.len(),
@@ -64,7 +65,18 @@ pub fn run(bytes: &[u8]) {
             .map(Operator::DepthwiseConv2d),
         3 => Linear::new(input, &weight, bias, &shift).map(Operator::Linear),
         4 => MaxPool2d::new(input, window).map(Operator::MaxPool2d),
-        _ => GlobalAveragePool::new(input, finer).map(Operator::GlobalAveragePool),
+        5 => GlobalAveragePool::new(input, finer).map(Operator::GlobalAveragePool),
+        _ => Conv2d::new(input, window, &weight, bias, &shift).and_then(|conv| {
+            let kernel = usize::from(finer % 5);
+            let pool = Window {
+                kernel,
+                stride: kernel + usize::from(finer / 9),
+                pad: 0,
+            };
+            let pool = MaxPool2d::new(conv.output(), pool)?;
+            let fused = ConvMaxPool2d::new(conv, pool).expect("windows that lie apart");
+            Ok(Operator::ConvMaxPool2d(fused))
+        }),
     };
     let Ok(operator) = operator else {
         return;

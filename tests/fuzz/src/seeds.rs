@@ -63,7 +63,7 @@ pub fn all() -> Vec<Seed> {
     ];
     for (kind, name) in (0_u8..).zip(kinds) {
         // Shape 8×4×3, window 3/1/1, 5 channels; weights, biases, shifts and input from the rest.
-        let head = [kind, 0, 8, 4, 3, 3, 1, 1, 5, 1];
+        let head = [kind, 0, 8, 4, 3, 3, 1, 1, 5, 2];
         let rest = (0..64_u8).map(|i| i.wrapping_mul(29) ^ 0x51);
         let bytes: Vec<u8> = head.into_iter().chain(rest).collect();
         seeds.push(seed("operators", name, bytes));
