@@ -60,7 +60,8 @@ impl<'m> ModelView<'m> {
         let arena = read_len(bytes, field::ARENA_LEN)?;
         let layers = Layers::new(bytes, n_layers, input, input_exponent);
         let planned = arena_len(input, Steps::new(layers));
-        if arena != planned {
+        // A plan that saturates where `usize` has 32 bits must not pass for one that is this long.
+        if arena != planned || planned >= MAX_ARENA {
             return Err(FormatError::Arena {
                 expected: planned,
                 got: arena,
@@ -144,6 +145,9 @@ impl<'m> ModelView<'m> {
         self.provenance
     }
 }
+
+/// No arena is this long: it could not be told from one that does not fit `ARENA_LEN`.
+const MAX_ARENA: usize = u32::MAX as usize;
 
 /// Magic, version, length, CRC. Returns the file's bytes without what lies behind it.
 fn check_envelope(bytes: &[u8]) -> Result<&[u8], FormatError> {

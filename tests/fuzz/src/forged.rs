@@ -22,6 +22,8 @@ const HEADER: usize = 64;
 const RECORD: usize = 24;
 /// Sections that are not there are made up to this size; a larger file stays as it is.
 const MAX_FILE: usize = 4096;
+/// Room for rounding three sections up to multiples of 4.
+const PADDING: usize = 12;
 
 /// The target.
 pub fn run(bytes: &[u8]) {
@@ -148,7 +150,7 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
         };
         let (taps, c_out) = (plan.taps, plan.output.c);
         if taps > 0 {
-            if at + taps * c_out + 5 * c_out > MAX_FILE {
+            if at + taps * c_out + 5 * c_out + PADDING > MAX_FILE {
                 return false;
             }
             for (field, len) in [(8, taps * c_out), (12, 4 * c_out), (16, c_out)] {
@@ -167,7 +169,7 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
     }
     let arena = arena_len(&steps, arena);
     let embedding = input.len();
-    if at + embedding > MAX_FILE || arena > u32::MAX as usize {
+    if at + embedding + PADDING > MAX_FILE || arena > u32::MAX as usize {
         return false;
     }
     put_u32(file, 40, arena);

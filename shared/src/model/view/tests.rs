@@ -10,6 +10,8 @@ use crate::net::Encoder;
 use crate::ops::Operator;
 use crate::shape::{ShapeError, Window};
 
+mod hostile;
+
 const PADDED: Window = Window {
     kernel: 3,
     stride: 1,
