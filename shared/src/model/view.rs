@@ -7,9 +7,10 @@
 use core::ops::Range;
 
 use super::error::{CertificateError, Field, FormatError};
-use super::format::{CRC, FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
+use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
 use super::record::{Layers, Record, Steps};
+use crate::checksum::crc32;
 use crate::decide::Decider;
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
@@ -54,8 +55,8 @@ impl<'m> ModelView<'m> {
         }
         let decider = read_head(bytes, embedding_len, &mut sections)?;
         let text = sections.take(read_len(bytes, field::PROVENANCE)?, None)?;
-        let provenance =
-            core::str::from_utf8(text).map_err(|_| FormatError::Field(Field::Provenance))?;
+        let provenance = core::str::from_utf8(text.trim_ascii_end())
+            .map_err(|_| FormatError::Field(Field::Provenance))?;
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
         let layers = Layers::new(bytes, n_layers, input, input_exponent);
@@ -75,7 +76,7 @@ impl<'m> ModelView<'m> {
             arena_len: arena,
             embedding_len,
             decider,
-            provenance: provenance.trim_end(),
+            provenance,
         })
     }
 
@@ -168,7 +169,7 @@ fn check_envelope(bytes: &[u8]) -> Result<&[u8], FormatError> {
         return Err(FormatError::Field(Field::FileLen));
     }
     let expected = read_u32(file, field::CRC)?;
-    let got = CRC.checksum(file.get(field::CRC.end..).unwrap_or(&[]));
+    let got = crc32(file.get(field::CRC.end..).unwrap_or(&[]));
     if got == expected {
         Ok(file)
     } else {
