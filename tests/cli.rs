@@ -63,6 +63,64 @@ fn usage_errors_name_the_field_and_the_nearest_one() {
     refused(&train(&["--device", "cuda"]), 2, &["CUDA", "--device cpu"]);
 }
 
+/// Before any build, download or training: which layer, and the way out.
+#[test]
+fn a_network_that_cannot_run_on_the_device_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let train = |arguments: &[&str]| onelook(at, &[&["train-export"], arguments].concat());
+    let koch = train(&["--preset", "koch"]);
+    refused(&koch, 2, &["network.layers[7] (linear)", "sigmoid", "relu"]);
+    let average = "[network]\ninput_side = 9\nlayers = [{ op = \"global_average_pool\" }]";
+    fs::write(at.join("average.toml"), average).unwrap();
+    let words = [
+        "network.layers[0] (global_average_pool)",
+        "9×9 = 81 pixels",
+        "linear",
+    ];
+    refused(&train(&["--config", "average.toml"]), 2, &words);
+    let flash = train(&["--max-flash", "64KiB"]);
+    refused(
+        &flash,
+        2,
+        &["--max-flash allows 65536", "network.layers[6]", "--preset"],
+    );
+    let ram = train(&["--preset", "nano", "--max-ram", "4000"]);
+    refused(
+        &ram,
+        2,
+        &["--max-ram allows 4000", "network.layers[", "arena"],
+    );
+    refused(&train(&["--max-ram", "64kb"]), 2, &["--max-ram", "64KiB"]);
+    assert!(!at.join("runs").exists(), "a refused run leaves no folder");
+}
+
+#[test]
+fn a_plan_is_shown_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |arguments: &[&str]| {
+        let output = onelook(folder.path(), &[&["inspect", "--json"], arguments].concat());
+        assert!(output.status.success());
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let nano = inspect(&["--preset", "nano"]);
+    assert_eq!(
+        (&nano["parameters"], &nano["macs"]),
+        (&56_969.into(), &3_283_200.into())
+    );
+    assert!(nano["file_bytes"].as_u64().unwrap() < 64 * 1024);
+    assert!(nano["float_only"].as_array().unwrap().is_empty());
+    let koch = inspect(&["--preset", "koch"]);
+    assert_eq!(koch["parameters"], 38_951_745);
+    assert_eq!(koch["float_only"][0]["layer"], 7);
+    assert!(koch.get("arena_bytes").is_none());
+    refused(
+        &onelook(folder.path(), &["inspect"]),
+        2,
+        &["--preset", "model.onelook"],
+    );
+}
+
 #[test]
 fn data_errors_name_the_file_and_the_fix() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,6 +200,20 @@ fn a_run_leaves_its_files_and_refuses_damaged_ones() {
     let output = onelook(at, &["inspect", "runs/tiny/model.onelook", "--json"]);
     let inspection: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(inspection["macs"], 18_745_344);
+    let plan = onelook(
+        at,
+        &["inspect", "--config", "runs/tiny/config.toml", "--json"],
+    );
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    for known in [
+        "file_bytes",
+        "arena_bytes",
+        "embedding_bytes",
+        "macs",
+        "parameters",
+    ] {
+        assert_eq!(plan[known], inspection[known], "{known}");
+    }
     assert_eq!(inspection["arena_bytes"], report["network"]["arena_bytes"]);
 
     let good = fs::read(at.join("runs/tiny/model.onelook")).unwrap();
@@ -173,7 +245,7 @@ fn a_changed_weight_is_a_mismatch(at: &Path) {
     let output = onelook(at, &["verify", "runs/tiny", "--dataset", "synthetic"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{stdout}");
-    for word in ["DIFFERENT", "layer", "Conv", "channel"] {
+    for word in ["DIFFERENT", "layer", "Conv2d", "channel"] {
         assert!(stdout.contains(word), "`{word}` is not in: {stdout}");
     }
 }

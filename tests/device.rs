@@ -1,7 +1,7 @@
 //! The firmware in QEMU against the desktop: the same bits, and every refusal as one line.
 //!
-//! In: the firmware's ELF, named by `ONELOOK_FIRMWARE_ELF`, and files with random content that
-//! these tests write. Out: the device's lines equal those of `shared` on the desktop.
+//! In: the firmware's ELF for each board, named by `ONELOOK_FIRMWARE_<BOARD>`, and files with random
+//! content that these tests write. Out: the device's lines equal those of `shared` on the desktop.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,91 +12,42 @@
 use std::fs;
 use std::time::Instant;
 
+use host::quantize::QuantNet;
 use host::spec::{LayerSpec, NetSpec};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 use shared::decide::nearest;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
-use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::model::ModelView;
 use shared::net::Encoder;
-use tests::run_device;
+use tests::{device, device_elf, run_device};
+use tools::Progress;
+use tools::firmware::{AN386, BOARDS, Board, Symbols};
+use tools::icount::{Icount, Window};
 use tools::qemu::QemuError;
-
-/// The parameters of one convolution.
-struct Conv {
-    weight: Vec<i8>,
-    bias: Vec<i32>,
-    shift: Vec<u8>,
-}
 
 /// A model file with random weights. Shifts keep activations in range; the head only punishes
 /// differences, so that two similar images are each other's nearest.
 fn random_model(spec: &NetSpec, rng: &mut ChaCha8Rng) -> Vec<u8> {
-    let shapes = spec.shapes().unwrap();
-    let convs: Vec<_> = spec
+    let mut net = QuantNet::blank(spec).unwrap();
+    for filters in net
         .layers
-        .iter()
-        .zip(&shapes)
-        .map(|(layer, input)| match *layer {
-            LayerSpec::Conv { c_out, kernel, .. } => {
-                let taps = kernel * kernel * input.c;
-                // Random signs: a sum of n products grows with the root of n.
-                let shift = 4 + (taps as f64).sqrt().log2().ceil() as u8;
-                Conv {
-                    weight: (0..taps * c_out)
-                        .map(|_| rng.random_range(-63..=63))
-                        .collect(),
-                    bias: (0..c_out).map(|_| rng.random_range(-500..2000)).collect(),
-                    shift: (0..c_out)
-                        .map(|_| shift + rng.random_range(0..2_u8))
-                        .collect(),
-                }
-            }
-            LayerSpec::MaxPool { .. } => Conv {
-                weight: vec![],
-                bias: vec![],
-                shift: vec![],
-            },
-        })
-        .collect();
-    let layers: Vec<_> = spec
-        .layers
-        .iter()
-        .zip(&convs)
-        .map(|(layer, conv)| match *layer {
-            LayerSpec::Conv { .. } => LayerRepr::Conv2d {
-                window: layer.window(),
-                weight: &conv.weight,
-                bias: &conv.bias,
-                shift: &conv.shift,
-                out_exponent: 6,
-            },
-            LayerSpec::MaxPool { kernel, stride } => LayerRepr::MaxPool2d { kernel, stride },
-        })
-        .collect();
-    let embedding_len = spec.embedding().unwrap().len();
-    let head: Vec<_> = (0..embedding_len)
-        .map(|_| rng.random_range(-64..=0))
-        .collect();
-    let model = ModelRepr {
-        input: spec.input(),
-        input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
-        layers: &layers,
-        head: HeadRepr {
-            weight: &head,
-            bias: rng.random_range(-10_000..10_000),
-            logit_exponent: 12,
-        },
-        provenance: "random weights",
-    };
-    let mut bytes = vec![0; model.buffer_len()];
-    model
-        .emit(&mut bytes, |content| Sha256::digest(content).into())
-        .unwrap();
-    ModelView::new_checked(&bytes).unwrap();
-    bytes
+        .iter_mut()
+        .filter_map(|layer| layer.filters.as_mut())
+    {
+        let taps = filters.weight_ohwi.len() / filters.bias.len();
+        // Random signs: a sum of n products grows with the root of n.
+        let shift = 4 + (taps as f64).sqrt().log2().ceil() as u8;
+        filters.weight_ohwi.fill_with(|| rng.random_range(-63..=63));
+        filters.bias.fill_with(|| rng.random_range(-500..2000));
+        filters
+            .shift
+            .fill_with(|| shift + rng.random_range(0..2_u8));
+    }
+    net.head.weight_hwc.fill_with(|| rng.random_range(-64..=0));
+    net.head.bias = rng.random_range(-10_000..10_000);
+    net.head.logit_exponent = 12;
+    net.to_model_bytes("random weights").unwrap()
 }
 
 /// A random walk of ink, `side`×`side`, as a drawing is: mostly empty, edges in all directions.
@@ -214,23 +165,15 @@ impl Trials {
 
 /// A conv 3×3 and a pool: milliseconds on the device.
 fn tiny_net(input_side: usize, stride: usize) -> NetSpec {
-    let conv = LayerSpec::Conv {
-        c_out: 4,
-        kernel: 3,
-        stride,
-        pad: 1,
-    };
-    let pool = LayerSpec::MaxPool {
-        kernel: 2,
-        stride: 2,
-    };
+    let conv = LayerSpec::conv(4, 3, stride, 1);
+    let pool = LayerSpec::max_pool(2, 2);
     NetSpec {
         input_side,
         layers: vec![conv, pool],
     }
 }
 
-fn assert_same(spec: &NetSpec, n: u16, k_shot: u16) {
+fn assert_same(board: Board, spec: &NetSpec, n: u16, k_shot: u16) {
     let mut rng = ChaCha8Rng::seed_from_u64(0x0e1);
     let folder = tempfile::tempdir().unwrap();
     let model = random_model(spec, &mut rng);
@@ -239,9 +182,9 @@ fn assert_same(spec: &NetSpec, n: u16, k_shot: u16) {
     fs::write(folder.path().join("trials.bin"), trials.emit()).unwrap();
 
     let start = Instant::now();
-    let run = run_device(folder.path()).unwrap();
+    let run = run_device(board, folder.path()).unwrap();
     let (images, seconds) = (trials.images.len(), start.elapsed().as_secs_f64());
-    println!("{images} embeddings in {seconds:.1} s");
+    println!("{}: {images} embeddings in {seconds:.1} s", board.name);
     let lines: Vec<_> = run.stdout.lines().collect();
     let expected = trials.expected(&model);
     for (line, expected) in lines.iter().zip(&expected) {
@@ -253,12 +196,49 @@ fn assert_same(spec: &NetSpec, n: u16, k_shot: u16) {
 /// Lake's shape of a run: 20 trials, 20-way, the same 20 supports in each.
 #[test]
 fn twenty_way_trials_have_the_same_bits() {
-    assert_same(&NetSpec::preset("micro").unwrap(), 20, 1);
+    assert_same(AN386, &NetSpec::preset("micro").unwrap(), 20, 1);
 }
 
 #[test]
-fn several_shots_have_the_same_bits() {
-    assert_same(&tiny_net(8, 1), 5, 3);
+fn several_shots_have_the_same_bits_on_every_board() {
+    for board in BOARDS {
+        assert_same(board, &tiny_net(8, 1), 5, 3);
+    }
+}
+
+#[test]
+fn a_whole_net_has_the_same_bits_on_every_board() {
+    for board in BOARDS {
+        assert_same(board, &NetSpec::preset("nano").unwrap(), 3, 1);
+    }
+}
+
+/// A power cut leaves no output, comes at the very store, and whoever cuts knows how many there are.
+#[test]
+fn the_power_is_cut_at_the_store_that_was_asked_for() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0x0ff);
+    let folder = tempfile::tempdir().unwrap();
+    let model = random_model(&tiny_net(8, 1), &mut rng);
+    let trials = Trials::random(8, 2, 1, &mut rng).emit();
+    fs::write(folder.path().join("model.onelook"), model).unwrap();
+    fs::write(folder.path().join("trials.bin"), trials).unwrap();
+    let symbols = Symbols::read(&device_elf(AN386)).unwrap();
+    let stack = Window {
+        first: symbols.address("_stack_end").unwrap(),
+        end: symbols.address("_stack_start").unwrap(),
+    };
+    let icount = Icount::provide(&Progress::quiet()).unwrap();
+    let icount = icount.count_stores(stack);
+
+    let (whole, counts) = icount.run(device(AN386, folder.path())).unwrap();
+    assert!(whole.unwrap().stdout.contains("trial 1 answer"));
+    let stores = counts.nv_stores.unwrap();
+    for cut in [1, stores / 2, stores] {
+        let run = device(AN386, folder.path());
+        let (result, counts) = icount.clone().cut_at(cut).run(run).unwrap();
+        assert!(matches!(result, Err(QemuError::Guest { .. })), "{cut}");
+        assert_eq!((counts.cut, counts.nv_stores), (Some(cut), None));
+    }
 }
 
 /// Files that the device must refuse, and how its line starts behind `error `.
@@ -327,7 +307,7 @@ fn every_refusal_is_one_line_and_a_failure() {
                 fs::write(folder.path().join(name), content).unwrap();
             }
         }
-        let failure = run_device(folder.path());
+        let failure = run_device(AN386, folder.path());
         let Err(QemuError::Guest { said, .. }) = failure else {
             panic!("must fail: {}", case.line);
         };

@@ -8,6 +8,7 @@ pub mod conv2d;
 pub mod conv_max_pool2d;
 pub mod depthwise_conv2d;
 pub mod filters;
+pub mod float;
 pub mod global_average_pool;
 pub mod l1_head;
 pub mod linear;
@@ -115,6 +116,15 @@ impl Operator<'_> {
     pub const fn arena_len(&self) -> usize {
         let activations = self.input().len().saturating_add(self.output().len());
         activations.saturating_add(self.scratch_len())
+    }
+
+    /// Layers of a model file that this one step runs.
+    #[must_use]
+    pub const fn layers(&self) -> usize {
+        match self {
+            Self::ConvMaxPool2d(_) => 2,
+            _ => 1,
+        }
     }
 
     /// Multiply-accumulates of one run, padding counted; saturates instead of wrapping.

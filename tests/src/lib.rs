@@ -3,30 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tools::firmware::AN386;
+use tools::firmware::Board;
 use tools::qemu::{Output, Qemu, QemuError};
 
 /// Long enough for a machine that is busy with other tests.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The firmware that was built for `board`.
+///
+/// # Panics
+/// When its variable is not set: a test that cannot run must not pass.
+#[must_use]
+#[allow(clippy::panic, reason = "only tests call this")]
+pub fn device_elf(board: Board) -> PathBuf {
+    let variable = board.variable();
+    let Some(elf) = std::env::var_os(&variable) else {
+        panic!("{variable} is not set: `cargo xtask test` builds the firmware and sets it");
+    };
+    elf.into()
+}
+
+/// A run of the firmware in QEMU, with `folder` as the place of its files.
+#[must_use]
+pub fn device(board: Board, folder: &Path) -> Qemu {
+    Qemu::new(&device_elf(board), board.machine)
+        .folder(folder)
+        .timeout(TIMEOUT)
+}
+
 /// Runs the firmware in QEMU, with `folder` as the place of its files.
 ///
 /// # Errors
 /// [`QemuError`] when the firmware refuses its files or does not end.
-///
-/// # Panics
-/// When `ONELOOK_FIRMWARE_ELF` is not set: a test that cannot run must not pass.
-#[allow(clippy::panic, reason = "only tests call this")]
-pub fn run_device(folder: &Path) -> Result<Output, QemuError> {
-    let Some(elf) = std::env::var_os("ONELOOK_FIRMWARE_ELF").map(PathBuf::from) else {
-        panic!(
-            "ONELOOK_FIRMWARE_ELF is not set: `cargo xtask test` builds the firmware and sets it"
-        );
-    };
-    Qemu::new(&elf, AN386.machine)
-        .folder(folder)
-        .timeout(TIMEOUT)
-        .run()
+pub fn run_device(board: Board, folder: &Path) -> Result<Output, QemuError> {
+    device(board, folder).run()
 }
 
 /// The `onelook` program that was built beside the running test.

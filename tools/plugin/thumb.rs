@@ -20,7 +20,7 @@
 
 /// What an instruction does to memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Nothing.
     None,
     /// It reads so many words, at least; a `pc`-relative read counts.
@@ -31,16 +31,16 @@ pub enum Access {
 
 /// A decoded instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instruction {
+pub(crate) struct Instruction {
     /// What it does to memory.
-    pub access: Access,
+    pub(crate) access: Access,
     /// Cycles of the model, without what a taken branch costs more.
-    pub cycles: u32,
+    pub(crate) cycles: u32,
 }
 
 /// Decodes two or four bytes, as they lie in memory.
 #[must_use]
-pub fn decode(bytes: &[u8]) -> Instruction {
+pub(crate) fn decode(bytes: &[u8]) -> Instruction {
     let (access, division) = match *bytes {
         [a, b] => (narrow(u16::from_le_bytes([a, b])), false),
         [a, b, c, d] => {

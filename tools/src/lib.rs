@@ -14,6 +14,7 @@ pub mod data;
 mod error;
 pub mod fetch;
 pub mod firmware;
+pub mod icount;
 pub mod libtorch;
 pub mod onnxruntime;
 mod pip;
@@ -23,6 +24,10 @@ pub mod qemu;
 pub mod repo;
 #[cfg(test)]
 mod test_server;
+// The plugin is a program of its own, which cargo does not know; what has no QEMU in it is tested here.
+#[cfg(test)]
+#[path = "../plugin/thumb.rs"]
+mod thumb;
 
 pub use error::SetupError;
 pub use progress::Progress;

@@ -88,6 +88,54 @@ pub fn provide(progress: &Progress) -> Result<(), SetupError> {
     )
 }
 
+/// A form of QEMU's plugin interface that `tools/plugin/interface.rs` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PluginInterface {
+    /// QEMU 6 to 8.
+    Version1,
+    /// QEMU 9.1 and later.
+    Version3,
+}
+
+/// Which plugin this QEMU takes.
+///
+/// # Errors
+/// It was built without plugins, or takes them in a form that is not known.
+pub(crate) fn plugin_interface() -> Result<PluginInterface, SetupError> {
+    let ask = |argument| {
+        let mut command = Command::new(PROGRAM);
+        process::run(command.arg(argument), Duration::from_secs(30), "")
+    };
+    interface_of(&ask("--help")?, &ask("--version")?)
+}
+
+fn interface_of(help: &str, version: &str) -> Result<PluginInterface, SetupError> {
+    if !help.lines().any(|line| line.starts_with("-plugin")) {
+        let what =
+            format!("this {PROGRAM} cannot count instructions: it was built without plugins");
+        let next = "use Debian's qemu-system-arm, or build QEMU with --enable-plugins";
+        return Err(SetupError::Missing {
+            what,
+            next: next.into(),
+        });
+    }
+    let number = version.split_once("version ").map(|(_, rest)| rest);
+    let number = number.and_then(|rest| rest.split_whitespace().next());
+    let number = number.unwrap_or_default();
+    let mut parts = number.split('.').map_while(|part| part.parse::<u32>().ok());
+    match (parts.next(), parts.next()) {
+        (Some(6..=8), _) => Ok(PluginInterface::Version1),
+        (Some(9), Some(1..)) | (Some(10..), _) => Ok(PluginInterface::Version3),
+        _ => Err(SetupError::Version {
+            place: "the PATH".into(),
+            name: PROGRAM,
+            found: number.into(),
+            needed: "a version whose plugins are known (6 to 8, or 9.1 and later)".into(),
+            next: "use Debian's qemu-system-arm".into(),
+        }),
+    }
+}
+
 /// A run to come.
 #[derive(Debug, Clone)]
 pub struct Qemu {
@@ -95,6 +143,7 @@ pub struct Qemu {
     machine: String,
     folder: PathBuf,
     limit: Duration,
+    plugin: Option<String>,
 }
 
 impl Qemu {
@@ -106,7 +155,15 @@ impl Qemu {
             machine: machine.into(),
             folder: ".".into(),
             limit: Duration::from_secs(60),
+            plugin: None,
         }
+    }
+
+    /// A plugin and its arguments, as QEMU's `-plugin` takes them.
+    #[must_use]
+    pub fn plugin(mut self, description: &str) -> Self {
+        self.plugin = Some(description.into());
+        self
     }
 
     /// The folder that the program's file names are relative to.
@@ -149,6 +206,9 @@ impl Qemu {
             "-serial",
             "none",
         ]);
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
+        }
         command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
         // The program's folder becomes the current one, so its own path must not depend on it.
         command.arg(std::path::absolute(&self.elf).unwrap_or_else(|_| self.elf.clone()));
@@ -204,6 +264,21 @@ mod tests {
         assert_eq!(command.get_current_dir(), Some(Path::new("/tmp")));
         let elf = Path::new(command.get_args().last().unwrap());
         assert!(elf.is_absolute() && elf.ends_with("some/firmware"));
+    }
+
+    #[test]
+    fn every_qemu_gets_the_plugin_that_it_takes() {
+        let help = "-semihosting  x\n-plugin [file=]<file>[,<argname>=<argvalue>]\n";
+        let of = |number: &str| interface_of(help, &format!("QEMU emulator version {number}\n"));
+        assert_eq!(of("7.2.22 (Debian)").unwrap(), PluginInterface::Version1);
+        assert_eq!(of("8.2.2").unwrap(), PluginInterface::Version1);
+        assert_eq!(of("9.1.0").unwrap(), PluginInterface::Version3);
+        assert_eq!(of("10.0.2").unwrap(), PluginInterface::Version3);
+        for unknown in ["9.0.4", "5.2.0", ""] {
+            assert!(of(unknown).is_err(), "{unknown}");
+        }
+        let error = interface_of("-semihosting", "QEMU emulator version 7.2.22");
+        assert!(error.unwrap_err().to_string().contains("--enable-plugins"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::args::{Drawings, SubjectArgs};
+use super::budget::BudgetArgs;
 use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
 use crate::checkpoint::{self, CHECKPOINT};
@@ -29,11 +30,25 @@ const CALIBRATION_SEED: u64 = 0x6361_6c69;
 pub(super) struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
+}
+
+/// What an exported model says about where it comes from.
+pub(super) fn provenance(config: &Config) -> String {
+    format!(
+        "onelook {} preset={} seed={} config={}",
+        env!("CARGO_PKG_VERSION"),
+        config.preset,
+        config.train.seed,
+        config.hash()
+    )
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let (net, config) =
         checkpoint::read(&args.subject.folder.join(CHECKPOINT)).map_err(Failure::work)?;
+    args.budget.check(&config)?;
     let drawings = args.subject.data.open()?;
     let job = Job {
         folder: &args.subject.folder,
@@ -120,13 +135,7 @@ impl Job<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Failure::work)?;
         let (quantized, report) = quantize(self.net, &calibration).map_err(Failure::work)?;
-        let hash = self.config.hash();
-        let provenance = format!(
-            "onelook {} preset={} seed={} config={hash}",
-            env!("CARGO_PKG_VERSION"),
-            self.config.preset,
-            self.config.train.seed
-        );
+        let (provenance, hash) = (provenance(self.config), self.config.hash());
         let bundle =
             Bundle::new(self.net, &quantized, &provenance, &hash).map_err(Failure::work)?;
         bundle.write(self.folder).map_err(Failure::work)?;

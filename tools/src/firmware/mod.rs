@@ -1,15 +1,20 @@
 //! Builds the firmware, which is its own workspace for another target.
 //!
-//! In: a board. Out: the ELF file, and how much flash and RAM it takes.
+//! In: a board and a program. Out: the ELF file, how much flash and RAM it takes, and how many
+//! instructions its operators run.
 
 mod audit;
+pub mod bench;
 mod size;
+mod symbols;
 mod toolchain;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 
 pub use audit::audit;
 pub use size::{Size, size};
+pub use symbols::Symbols;
 pub use toolchain::{Toolchain, toolchain};
 
 use crate::{Progress, SetupError, process, repo};
@@ -23,8 +28,18 @@ pub struct Board {
     pub feature: &'static str,
     /// The Rust target of its processor.
     pub target: &'static str,
+    /// What the compiler is told of its processor, where the target says less.
+    pub cpu: Option<&'static str>,
     /// The QEMU machine that simulates it.
     pub machine: &'static str,
+}
+
+impl Board {
+    /// The variable by which tests are told the ELF file of [`Program::Trials`].
+    #[must_use]
+    pub fn variable(self) -> String {
+        format!("ONELOOK_FIRMWARE_{}", self.name.to_uppercase())
+    }
 }
 
 /// ARM's MPS2 with a Cortex-M4F, as QEMU simulates it.
@@ -32,14 +47,62 @@ pub const AN386: Board = Board {
     name: "an386",
     feature: "board-an386",
     target: "thumbv7em-none-eabihf",
+    cpu: None,
     machine: "mps2-an386",
 };
 
-/// All boards.
-pub const BOARDS: [Board; 1] = [AN386];
+/// ARM's MPS2 with a Cortex-M7F.
+pub const AN500: Board = Board {
+    name: "an500",
+    feature: "board-an500",
+    target: "thumbv7em-none-eabihf",
+    cpu: None,
+    machine: "mps2-an500",
+};
 
-/// The program's name.
-const BINARY: &str = "onelook-firmware";
+/// ARM's MPS2 with a Cortex-M33F. Its target leaves out the DSP instructions.
+pub const AN505: Board = Board {
+    name: "an505",
+    feature: "board-an505",
+    target: "thumbv8m.main-none-eabihf",
+    cpu: Some("cortex-m33"),
+    machine: "mps2-an505",
+};
+
+/// ARM's MPS3 with a Cortex-M55. Its target leaves out Helium.
+pub const AN547: Board = Board {
+    name: "an547",
+    feature: "board-an547",
+    target: "thumbv8m.main-none-eabihf",
+    cpu: Some("cortex-m55"),
+    machine: "mps3-an547",
+};
+
+/// All boards.
+pub const BOARDS: [Board; 4] = [AN386, AN500, AN505, AN547];
+
+/// The targets of all boards.
+pub const TARGETS: [&str; 2] = [AN386.target, AN547.target];
+
+/// A program of the firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Answers N-way trials: what ships.
+    Trials,
+    /// Runs every operator between two marks.
+    Bench,
+}
+
+impl Program {
+    /// The name of its file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trials => "onelook-firmware",
+            Self::Bench => "onelook-bench",
+        }
+    }
+}
 
 /// The firmware's folder.
 #[must_use]
@@ -47,35 +110,44 @@ pub fn folder() -> PathBuf {
     repo::root().join("firmware")
 }
 
-/// Builds the firmware for `board` and returns its ELF file. Cargo's messages go to stderr.
+/// Builds a program for `board` and returns its ELF file. Cargo's messages go to stderr.
 ///
 /// # Errors
 /// There is no toolchain and none can be installed, or the build fails.
-pub fn build(board: Board, progress: &Progress) -> Result<PathBuf, SetupError> {
-    build_in(&folder(), board, &toolchain(board.target, progress)?)
-}
-
-fn build_in(folder: &Path, board: Board, toolchain: &Toolchain) -> Result<PathBuf, SetupError> {
+pub fn build(board: Board, program: Program, progress: &Progress) -> Result<PathBuf, SetupError> {
+    let toolchain = toolchain(board.target, progress)?;
     let mut command = toolchain.cargo("build", board.target);
-    command
-        .current_dir(folder)
-        .args(["--release", "--bin", BINARY]);
-    command.args(["--features", board.feature]);
-    let next = "the compiler's messages above say what to change";
-    inherit(&mut command, next)?;
-    let elf = folder
-        .join("target")
+    toolchain::tune(&mut command, board);
+    command.args(["--release", "--features", board.feature]);
+    command.args(["--bin", program.name()]);
+    inherit(in_folder(&mut command, board), COMPILER)?;
+    let elf = target_folder(board)
         .join(board.target)
         .join("release")
-        .join(BINARY);
+        .join(program.name());
     if elf.is_file() {
         return Ok(elf);
     }
     Err(SetupError::Missing {
         what: format!("the firmware was built, but there is no {}", elf.display()),
-        next: "look for a `target-dir` in the cargo configuration above firmware/ and remove it"
+        next: "look for an `artifact-dir` or a profile in the cargo configuration above firmware/"
             .into(),
     })
+}
+
+const COMPILER: &str = "the compiler's messages above say what to change";
+
+/// Boards with the same target would overwrite each other's programs.
+fn target_folder(board: Board) -> PathBuf {
+    folder().join("target").join(board.name)
+}
+
+fn in_folder(command: &mut Command, board: Board) -> &mut Command {
+    let target = target_folder(board);
+    command
+        .current_dir(folder())
+        .arg("--target-dir")
+        .arg(target)
 }
 
 /// Other processors that `shared` must compile for: without an FPU, without DSP, with TrustZone,
@@ -104,10 +176,7 @@ pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError>
     ]);
     // Another compiler than the workspace's may be at work, so not in the workspace's folder.
     command.arg(folder().join("target"));
-    inherit(
-        &mut command,
-        "the compiler's messages above say what to change",
-    )
+    inherit(&mut command, COMPILER)
 }
 
 /// Checks the firmware with clippy; any warning is an error.
@@ -117,9 +186,8 @@ pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError>
 pub fn clippy(board: Board, progress: &Progress) -> Result<(), SetupError> {
     let toolchain = toolchain(board.target, progress)?;
     let mut command = toolchain.clippy(board.target, progress)?;
-    command
-        .current_dir(folder())
-        .args(["--features", board.feature, "--", "-D", "warnings"]);
+    toolchain::tune(&mut command, board);
+    in_folder(&mut command, board).args(["--features", board.feature, "--", "-D", "warnings"]);
     inherit(&mut command, "clippy's messages above say what to change")
 }
 
@@ -136,8 +204,8 @@ pub fn fmt() -> Result<(), SetupError> {
 }
 
 /// Runs a command that speaks for itself on stderr.
-fn inherit(command: &mut std::process::Command, next: &str) -> Result<(), SetupError> {
-    let failed = |command: &std::process::Command, reason: String| SetupError::Command {
+fn inherit(command: &mut Command, next: &str) -> Result<(), SetupError> {
+    let failed = |command: &Command, reason: String| SetupError::Command {
         command: process::describe(command),
         reason,
         next: next.into(),

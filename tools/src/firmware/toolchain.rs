@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::Board;
 use crate::{Progress, SetupError, apt, process};
 
 /// Where Debian puts what is needed.
@@ -83,6 +84,20 @@ impl Toolchain {
         }
     }
 
+    /// What the compiler says about its version.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn version(&self) -> Result<String, SetupError> {
+        let mut command = match self {
+            Self::Rustup => process::cargo_elsewhere("rustc"),
+            Self::Debian { .. } => process::cargo_elsewhere(RUSTC),
+        };
+        command.current_dir(crate::repo::root()).arg("-V");
+        let said = process::run(&mut command, MINUTES, "run `cargo xtask setup firmware`")?;
+        Ok(said.trim().into())
+    }
+
     /// `cargo clippy` for `target`. Clippy must be of the same version as the compiler, so Debian's
     /// is installed when Debian's compiler is used.
     pub(super) fn clippy(&self, target: &str, progress: &Progress) -> Result<Command, SetupError> {
@@ -107,9 +122,25 @@ fn debian(program: &str, subcommand: &str, target: &str, linker: &Path) -> Comma
     // Building `core` is an unstable option, which a stable compiler takes only with this.
     command.env("RUSTC", RUSTC).env("RUSTC_BOOTSTRAP", "1");
     // Not RUSTFLAGS: those would silence the ones in the firmware's own configuration.
-    let name = target.to_uppercase().replace('-', "_");
-    command.env(format!("CARGO_TARGET_{name}_LINKER"), linker);
+    command.env(variable(target, "LINKER"), linker);
     command
+}
+
+/// Cargo's variable for a setting of a target.
+fn variable(target: &str, setting: &str) -> String {
+    let name = target.to_uppercase().replace(['-', '.'], "_");
+    format!("CARGO_TARGET_{name}_{setting}")
+}
+
+/// Tells the compiler the board's processor, where the target says less.
+pub(super) fn tune(command: &mut Command, board: Board) {
+    let Some(cpu) = board.cpu else { return };
+    let flags = format!("-C target-cpu={cpu}");
+    // Cargo takes the flags of one place only, and the environment's come first.
+    match std::env::var("RUSTFLAGS") {
+        Ok(others) => command.env("RUSTFLAGS", format!("{others} {flags}")),
+        Err(_) => command.env(variable(board.target, "RUSTFLAGS"), flags),
+    };
 }
 
 /// The folder of the toolchain that the firmware's `rust-toolchain.toml` chooses.

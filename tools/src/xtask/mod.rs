@@ -2,6 +2,7 @@
 //!
 //! In: arguments. Out: calls into the library and their results as text.
 
+mod bench;
 mod setup;
 mod steps;
 mod test;
@@ -11,11 +12,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tools::firmware::{self, AN386, BOARDS};
+use tools::firmware::bench::BenchError;
+use tools::firmware::{self, AN386, BOARDS, Program};
 use tools::qemu::{self, Qemu, QemuError};
 use tools::{Progress, SetupError};
 
-/// Installs what Onelook needs, builds the firmware, runs the tests.
+/// Installs what Onelook needs, builds and measures the firmware, runs the tests.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub(crate) struct Cli {
@@ -37,6 +39,11 @@ enum Command {
     Firmware {
         #[command(subcommand)]
         action: FirmwareCommand,
+    },
+    /// Measures what has been built
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
     },
     /// Runs everything CI runs
     Test(test::Options),
@@ -99,6 +106,9 @@ pub(crate) enum XtaskError {
     /// The firmware failed in QEMU.
     #[error(transparent)]
     Qemu(#[from] QemuError),
+    /// The bench failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
 }
 
 /// Does what the command line says.
@@ -107,6 +117,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
     match cli.command {
         Command::Setup { what, mirror } => setup::run(what, mirror.as_deref(), &progress)?,
         Command::Firmware { action } => run_firmware(action, &progress)?,
+        Command::Bench { what } => {
+            if !bench::run(&what, &progress)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Test(options) => return Ok(test::run(&options, &progress)),
     }
     Ok(ExitCode::SUCCESS)
@@ -115,14 +130,17 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
 fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), XtaskError> {
     match action {
         FirmwareCommand::Build(BoardOption { board }) => {
-            println!("{}", firmware::build(board.0, progress)?.display());
+            println!(
+                "{}",
+                firmware::build(board.0, Program::Trials, progress)?.display()
+            );
         }
         FirmwareCommand::Run {
             board: BoardOption { board },
             folder,
             timeout,
         } => {
-            let elf = firmware::build(board.0, progress)?;
+            let elf = firmware::build(board.0, Program::Trials, progress)?;
             qemu::provide(progress)?;
             let run = Qemu::new(&elf, board.0.machine).folder(&folder);
             let output = run.timeout(Duration::from_secs(timeout)).run()?;
@@ -130,7 +148,7 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
             print!("{}", output.stdout);
         }
         FirmwareCommand::Size(BoardOption { board }) => {
-            let elf = firmware::build(board.0, progress)?;
+            let elf = firmware::build(board.0, Program::Trials, progress)?;
             println!("{}", describe_size(firmware::size(&elf)?));
         }
     }

@@ -4,7 +4,7 @@
 
 use clap::ValueEnum;
 use tools::cache::Cache;
-use tools::firmware::{self, AN386, Toolchain};
+use tools::firmware::{self, TARGETS, Toolchain};
 use tools::{Progress, SetupError, data, libtorch, onnxruntime, qemu};
 
 /// What can be installed.
@@ -34,10 +34,10 @@ pub(crate) fn run(what: What, mirror: Option<&str>, progress: &Progress) -> Resu
         println!("onnxruntime: {}", onnxruntime::provide(progress)?.display());
     }
     if wanted(What::Firmware) {
-        println!(
-            "firmware: {}",
-            describe(&firmware::toolchain(AN386.target, progress)?)
-        );
+        for target in TARGETS {
+            let toolchain = firmware::toolchain(target, progress)?;
+            println!("firmware: {}", describe(&toolchain, target));
+        }
     }
     if wanted(What::Qemu) {
         qemu::provide(progress)?;
@@ -54,15 +54,12 @@ pub(crate) fn run(what: What, mirror: Option<&str>, progress: &Progress) -> Resu
 }
 
 /// A toolchain in words.
-pub(crate) fn describe(toolchain: &Toolchain) -> String {
+pub(crate) fn describe(toolchain: &Toolchain, target: &str) -> String {
     match toolchain {
-        Toolchain::Rustup => format!("rustup has {}", AN386.target),
+        Toolchain::Rustup => format!("rustup has {target}"),
         Toolchain::Debian { linker } => {
-            format!(
-                "/usr/bin/rustc builds core for {}, {} links",
-                AN386.target,
-                linker.display()
-            )
+            let linker = linker.display();
+            format!("/usr/bin/rustc builds core for {target}, {linker} links")
         }
     }
 }

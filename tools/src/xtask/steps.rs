@@ -1,32 +1,32 @@
 //! What each step of `cargo xtask test` does.
 //!
-//! In: a step and the bench, which remembers what has been installed and built. Out: the step's
+//! In: a step and the workbench, which remembers what has been installed and built. Out: the step's
 //! outcome. Whatever builds, builds with the same features, so that nothing is compiled twice.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tools::firmware::{self, AN386};
+use tools::firmware::{self, BOARDS, Board, Program, TARGETS};
 use tools::{Progress, SetupError, libtorch, onnxruntime, process, qemu, repo};
 
 use super::setup;
 use super::test::{Outcome, Step};
 
 /// What one run has at hand. A step that is run alone gets here what an earlier one would have left.
-pub(crate) struct Bench {
+pub(crate) struct Workbench {
     progress: Progress,
     onnxruntime: Option<PathBuf>,
-    firmware: Option<PathBuf>,
+    firmware: Vec<(Board, PathBuf)>,
 }
 
-impl Bench {
+impl Workbench {
     /// Nothing at hand yet.
     pub(crate) fn new(progress: Progress) -> Self {
         Self {
             progress,
             onnxruntime: None,
-            firmware: None,
+            firmware: Vec::new(),
         }
     }
 
@@ -40,14 +40,14 @@ impl Bench {
             .clone())
     }
 
-    fn firmware(&mut self) -> Result<PathBuf, SetupError> {
-        if let Some(path) = &self.firmware {
-            return Ok(path.clone());
+    /// The firmware of every board.
+    fn firmware(&mut self) -> Result<&[(Board, PathBuf)], SetupError> {
+        if self.firmware.is_empty() {
+            let build = |board| firmware::build(board, Program::Trials, &self.progress);
+            let built = BOARDS.map(|board| build(board).map(|elf| (board, elf)));
+            self.firmware = built.into_iter().collect::<Result<_, _>>()?;
         }
-        Ok(self
-            .firmware
-            .insert(firmware::build(AN386, &self.progress)?)
-            .clone())
+        Ok(&self.firmware)
     }
 
     /// Cargo with libtorch in place.
@@ -58,7 +58,7 @@ impl Bench {
 }
 
 /// Runs one step.
-pub(crate) fn run(step: Step, bench: &mut Bench) -> Outcome {
+pub(crate) fn run(step: Step, bench: &mut Workbench) -> Outcome {
     let result = match step {
         Step::Fmt => fmt(),
         Step::Setup => set_up(bench),
@@ -66,6 +66,7 @@ pub(crate) fn run(step: Step, bench: &mut Bench) -> Outcome {
         Step::Clippy => clippy(bench),
         Step::Doc => doc(bench),
         Step::Firmware => build_firmware(bench),
+        Step::Bench => bench_firmware(bench),
         Step::Shared => build_shared(bench),
         Step::Test => test(bench),
         Step::TrainSmoke => train_smoke(bench),
@@ -82,31 +83,38 @@ type Result<T, E = SetupError> = std::result::Result<T, E>;
 fn fmt() -> Result<Outcome> {
     show(plain_cargo("fmt --all --check"), "run `cargo fmt --all`")?;
     firmware::fmt()?;
+    let mut plugin = Command::new("rustfmt");
+    plugin.current_dir(repo::root());
+    plugin.args(["--edition", "2024", "--check", "tools/plugin/icount.rs"]);
+    show(plugin, "run it without `--check`")?;
     Ok(Outcome::passed(""))
 }
 
-fn set_up(bench: &mut Bench) -> Result<Outcome> {
+fn set_up(bench: &mut Workbench) -> Result<Outcome> {
     let libtorch = libtorch::provide(&bench.progress)?;
     let onnxruntime = bench.onnxruntime()?;
-    let toolchain = firmware::toolchain(AN386.target, &bench.progress)?;
     qemu::provide(&bench.progress)?;
-    for line in [
+    let mut lines = vec![
         format!("libtorch: {}", libtorch.display()),
         format!("onnxruntime: {}", onnxruntime.display()),
-        format!("firmware: {}", setup::describe(&toolchain)),
-    ] {
+    ];
+    for target in TARGETS {
+        let toolchain = firmware::toolchain(target, &bench.progress)?;
+        lines.push(format!("firmware: {}", setup::describe(&toolchain, target)));
+    }
+    for line in lines {
         bench.progress.note(&line);
     }
     Ok(Outcome::passed(""))
 }
 
-fn build(bench: &mut Bench) -> Result<Outcome> {
+fn build(bench: &mut Workbench) -> Result<Outcome> {
     let command = bench.cargo("build --workspace --all-targets --features host/train")?;
     show(command, COMPILER)?;
     Ok(Outcome::passed(""))
 }
 
-fn clippy(bench: &mut Bench) -> Result<Outcome> {
+fn clippy(bench: &mut Workbench) -> Result<Outcome> {
     let everything = "clippy --workspace --all-targets --features host/train -- -D warnings";
     show(bench.cargo(everything)?, COMPILER)?;
     // What most commands run is the host without training.
@@ -114,38 +122,64 @@ fn clippy(bench: &mut Bench) -> Result<Outcome> {
         plain_cargo("clippy -p host --all-targets -- -D warnings"),
         COMPILER,
     )?;
-    firmware::clippy(AN386, &bench.progress)?;
+    for board in BOARDS {
+        firmware::clippy(board, &bench.progress)?;
+    }
     Ok(Outcome::passed(""))
 }
 
-fn doc(bench: &mut Bench) -> Result<Outcome> {
+fn doc(bench: &mut Workbench) -> Result<Outcome> {
     let mut command = bench.cargo("doc --no-deps --workspace --features host/train")?;
     command.env("RUSTDOCFLAGS", "-D warnings");
     show(command, COMPILER)?;
     Ok(Outcome::passed(""))
 }
 
-fn build_firmware(bench: &mut Bench) -> Result<Outcome> {
-    let elf = bench.firmware()?;
-    let (functions, size) = (firmware::audit(&elf)?, firmware::size(&elf)?);
-    let size = super::describe_size(size);
-    Ok(Outcome::passed(format!(
-        "{functions} symbols, no heap, no panic; {size}"
-    )))
+fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
+    let mut notes = Vec::new();
+    for (board, elf) in bench.firmware()? {
+        let (functions, size) = (firmware::audit(elf)?, firmware::size(elf)?);
+        let (name, flash, ram) = (board.name, size.flash(), size.ram());
+        notes.push(format!(
+            "{name}: {functions} symbols, flash {flash}, RAM {ram}"
+        ));
+    }
+    let notes = notes.join("; ");
+    Ok(Outcome::passed(format!("no heap, no panic; {notes}")))
 }
 
-fn build_shared(bench: &mut Bench) -> Result<Outcome> {
+/// Instructions against the baselines, after every operator was checked on the target.
+fn bench_firmware(bench: &mut Workbench) -> Result<Outcome> {
+    let checked = match super::bench::check(&BOARDS, &bench.progress) {
+        Ok(checked) => checked,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let text = error.to_string();
+            return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
+        }
+    };
+    bench.progress.note(&checked.text);
+    Ok(Outcome {
+        passed: checked.compared.saturating_sub(checked.failures),
+        failed: checked.failures,
+        note: checked.summary(),
+    })
+}
+
+fn build_shared(bench: &mut Workbench) -> Result<Outcome> {
     for target in firmware::SHARED_TARGETS {
         firmware::build_shared(target, &bench.progress)?;
     }
     Ok(Outcome::passed(firmware::SHARED_TARGETS.join(", ")))
 }
 
-fn test(bench: &mut Bench) -> Result<Outcome> {
+fn test(bench: &mut Workbench) -> Result<Outcome> {
     let mut command = bench.cargo("test --workspace --no-fail-fast --features host/train")?;
     qemu::provide(&bench.progress)?;
     command.env("ORT_DYLIB_PATH", bench.onnxruntime()?);
-    command.env("ONELOOK_FIRMWARE_ELF", bench.firmware()?);
+    for (board, elf) in bench.firmware()? {
+        command.env(board.variable(), elf);
+    }
     let mut tally = Tally::default();
     let ended_well = show_lines(command, |line| tally.read(line))?;
     Ok(tally.outcome(ended_well))
@@ -153,7 +187,7 @@ fn test(bench: &mut Bench) -> Result<Outcome> {
 
 /// Trains, quantizes, exports and verifies in about a minute: the command that a person types
 /// first, from end to end.
-fn train_smoke(bench: &mut Bench) -> Result<Outcome> {
+fn train_smoke(bench: &mut Workbench) -> Result<Outcome> {
     let out = tempfile::tempdir().map_err(|source| SetupError::Io {
         action: "create a folder in",
         path: std::env::temp_dir(),

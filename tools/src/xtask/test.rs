@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use tools::Progress;
 
-use super::steps::{self, Bench};
+use super::steps::{self, Workbench};
 
 /// One part of the run, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,8 +23,10 @@ pub(crate) enum Step {
     Clippy,
     /// build the documentation; a warning is an error
     Doc,
-    /// build the firmware, measure it, and see that no allocator or panic is in it
+    /// build the firmware of each board, measure it, and see that no allocator or panic is in it
     Firmware,
+    /// check the firmware's operators in QEMU, and count their instructions
+    Bench,
     /// build shared for other processors
     Shared,
     /// run all tests
@@ -112,7 +114,7 @@ pub(crate) fn run(options: &Options, progress: &Progress) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let steps = options.steps();
-    let mut bench = Bench::new(*progress);
+    let mut bench = Workbench::new(*progress);
     let mut rows = Vec::new();
     for (index, &step) in steps.iter().enumerate() {
         progress.note(&format!(

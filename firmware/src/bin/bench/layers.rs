@@ -1,7 +1,7 @@
 //! What is measured: single layers, then whole nets.
 //!
 //! In: nothing. Out: constant tables. The convolutions are those that published kernels are
-//! compared by; the nets are the presets of `host/src/spec.rs`.
+//! compared by; the nets are the presets of `host/src/spec.rs`, in the steps in which the encoder runs them.
 
 use core::fmt;
 
@@ -12,12 +12,20 @@ use shared::shape::{Hwc, ShapeError, Window};
 pub(crate) enum Spec {
     /// Convolution, requantize and ReLU.
     Conv2d { c_out: usize, window: Window },
+    /// That and a pooling of `pool`×`pool` windows, in one step.
+    ConvMaxPool2d {
+        c_out: usize,
+        window: Window,
+        pool: usize,
+    },
     /// Convolution of each channel by itself.
     Depthwise { window: Window },
     /// Fully connected.
     Linear { c_out: usize },
-    /// Max pooling, `kernel`×`kernel` windows without overlap.
+    /// Max pooling of `kernel`×`kernel` windows without overlap.
     MaxPool2d { kernel: usize },
+    /// Mean of each channel.
+    GlobalAveragePool,
     /// The head, for two embeddings that lie one behind the other.
     L1Head,
     /// Requantize alone, for accumulators of four bytes.
@@ -36,9 +44,18 @@ impl Layer {
     pub(crate) const fn output(&self) -> Result<Hwc, ShapeError> {
         match self.spec {
             Spec::Conv2d { c_out, window } => window.output(self.input, c_out),
+            Spec::ConvMaxPool2d {
+                c_out,
+                window,
+                pool,
+            } => match window.output(self.input, c_out) {
+                Ok(between) => pool_window(pool).output(between, c_out),
+                Err(error) => Err(error),
+            },
             Spec::Depthwise { window } => window.output(self.input, self.input.c),
             Spec::Linear { c_out } => Ok(Hwc::new(1, 1, c_out)),
             Spec::MaxPool2d { kernel } => pool_window(kernel).output(self.input, self.input.c),
+            Spec::GlobalAveragePool => Ok(Hwc::new(1, 1, self.input.c)),
             Spec::L1Head => Ok(Hwc::new(1, 1, size_of::<i32>())),
             Spec::Requantize => Ok(Hwc::new(self.input.h, self.input.w, 1)),
         }
@@ -58,22 +75,36 @@ impl fmt::Display for Layer {
         let Hwc { h, w, c } = self.input;
         match self.spec {
             Spec::Conv2d { c_out, window } => {
-                let Window { kernel, stride, .. } = window;
-                write!(f, "conv{kernel}x{kernel}")?;
-                if stride != 1 {
-                    write!(f, "s{stride}")?;
-                }
+                write_window(f, "conv", window)?;
                 write!(f, "-{h}x{w}x{c}-{c_out}")
             }
-            Spec::Depthwise { window } => {
-                let Window { kernel, .. } = window;
-                write!(f, "depthwise{kernel}x{kernel}-{h}x{w}x{c}")
+            Spec::ConvMaxPool2d {
+                c_out,
+                window,
+                pool,
+            } => {
+                write_window(f, "conv", window)?;
+                write!(f, "+pool{pool}x{pool}-{h}x{w}x{c}-{c_out}")
             }
+            Spec::Depthwise { window } => {
+                write_window(f, "depthwise", window)?;
+                write!(f, "-{h}x{w}x{c}")
+            }
+            Spec::GlobalAveragePool => write!(f, "global_average_pool-{h}x{w}x{c}"),
             Spec::Linear { c_out } => write!(f, "linear-{h}x{w}x{c}-{c_out}"),
             Spec::MaxPool2d { kernel } => write!(f, "max_pool{kernel}x{kernel}-{h}x{w}x{c}"),
             Spec::L1Head => write!(f, "l1_head-{c}"),
             Spec::Requantize => write!(f, "requantize-{h}x{w}"),
         }
+    }
+}
+
+fn write_window(f: &mut fmt::Formatter<'_>, name: &str, window: Window) -> fmt::Result {
+    let Window { kernel, stride, .. } = window;
+    write!(f, "{name}{kernel}x{kernel}")?;
+    match stride {
+        1 => Ok(()),
+        _ => write!(f, "s{stride}"),
     }
 }
 
@@ -84,6 +115,19 @@ const fn conv(c_out: usize, kernel: usize, stride: usize) -> Spec {
         pad: kernel / 2,
     };
     Spec::Conv2d { c_out, window }
+}
+
+const fn conv_pool(c_out: usize) -> Spec {
+    let window = Window {
+        kernel: 3,
+        stride: 1,
+        pad: 1,
+    };
+    Spec::ConvMaxPool2d {
+        c_out,
+        window,
+        pool: 2,
+    }
 }
 
 const fn depthwise(kernel: usize) -> Spec {
@@ -106,7 +150,7 @@ const fn layer(input: [usize; 3], spec: Spec) -> Layer {
 const POOL: Spec = Spec::MaxPool2d { kernel: 2 };
 
 /// Layers that are measured alone.
-pub(crate) const LAYERS: &[Layer] = &[
+pub(crate) const LAYERS: [Layer; 15] = [
     layer([48, 48, 1], conv(32, 3, 2)),
     layer([24, 24, 32], conv(32, 3, 1)),
     layer([12, 12, 32], conv(64, 3, 1)),
@@ -116,7 +160,9 @@ pub(crate) const LAYERS: &[Layer] = &[
     layer([12, 12, 64], conv(64, 1, 1)),
     layer([24, 24, 16], conv(96, 1, 1)),
     layer([12, 12, 64], depthwise(3)),
+    layer([24, 24, 32], conv_pool(32)),
     layer([3, 3, 64], Spec::Linear { c_out: 64 }),
+    layer([4, 4, 64], Spec::GlobalAveragePool),
     layer([24, 24, 32], POOL),
     layer([2, 1, 576], Spec::L1Head),
     layer([64, 64, 4], Spec::Requantize),
@@ -142,20 +188,17 @@ const _: () = {
 };
 
 /// Nets that are measured as a whole and layer by layer.
-pub(crate) const NETS: &[Net] = &[
+pub(crate) const NETS: [Net; 2] = [
     Net {
         name: "micro",
         input_side: 48,
         layers: &[
             conv(32, 3, 2),
-            conv(32, 3, 1),
-            POOL,
+            conv_pool(32),
             conv(64, 3, 1),
-            conv(64, 3, 1),
-            POOL,
+            conv_pool(64),
             conv(128, 3, 1),
-            conv(64, 3, 1),
-            POOL,
+            conv_pool(64),
         ],
     },
     Net {
@@ -163,13 +206,10 @@ pub(crate) const NETS: &[Net] = &[
         input_side: 40,
         layers: &[
             conv(16, 3, 2),
-            conv(24, 3, 1),
-            POOL,
-            conv(32, 3, 1),
-            POOL,
+            conv_pool(24),
+            conv_pool(32),
             conv(64, 3, 1),
-            conv(48, 3, 1),
-            POOL,
+            conv_pool(48),
         ],
     },
 ];

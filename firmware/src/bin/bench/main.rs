@@ -1,4 +1,4 @@
-//! The bench: runs each operator between two marks, and checks it by its reference.
+//! The bench: checks every operator by its reference, and runs some of them between two marks.
 //!
 //! In: nothing; all data is made here. Out: one line for each marked region, in the order in which
 //! the regions start, and a verdict. Whoever runs this counts the instructions between the marks
@@ -7,36 +7,46 @@
 //! ```text
 //! layer empty macs 0 outputs 0 arena 0
 //! layer conv3x3s2-48x48x1-32 macs 165888 outputs 18432 arena 20736 digest 0123abcd
-//! layer micro macs 18745344 outputs 576 arena 36864 digest 4567cdef
+//! layer micro macs 18745344 outputs 576 arena 26884 digest 4567cdef
 //! layer micro/0-conv3x3s2-48x48x1-32 macs 165888 outputs 18432 arena 20736
 //! ```
 //!
-//! The region of a net holds those of its layers; its `arena` is the peak. The digest is the CRC-32
-//! of the output. After an output that is not the reference's comes `mismatch <layer>`, and the
-//! verdict is a failure.
+//! The region of a net holds those of its layers; its `arena` is the peak, a layer's is input,
+//! scratch and output. The digest is the CRC-32
+//! of the output. When an output is not the reference's, the last lines say which, and the verdict is
+//! a failure:
 //!
-//! Reading order: [`layers`], [`operator`], [`net`], this file.
+//! ```text
+//! mismatch conv3x3-24x24x32-32: 3 outputs differ; output 17 is 4, the reference's is 5
+//! ```
+//!
+//! Reading order: [`layers`], [`operator`], [`check`], [`selftest`], [`net`], this file.
 #![no_std]
 #![no_main]
 
+mod check;
 mod layers;
 mod net;
 mod operator;
 mod random;
+mod selftest;
 
 use core::fmt::{self, Write};
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
-use crc::{CRC_32_ISO_HDLC, Crc};
 use firmware::board::mark::{onelook_mark_start, onelook_mark_stop};
 use firmware::board::{self, Board, Memory};
 use shared::shape::ShapeError;
 
+use check::{Check, Difference, digest};
 use layers::{LAYERS, Layer, NETS, Net};
 use net::{Chain, measure};
-use operator::{Buffer, Operator, Version};
+use operator::{Buffer, Values};
 use random::Random;
+
+/// Random problems of each operator.
+const PROBLEMS: u64 = 200;
 
 #[entry]
 fn main() -> ! {
@@ -80,49 +90,115 @@ impl fmt::Display for Error {
     }
 }
 
-/// Measures everything; `Ok(Err(()))` after a mismatch.
+/// Measures everything, then says what was wrong.
 fn bench(board: &mut Board, memory: Memory) -> Result<Result<(), ()>, Error> {
-    let mut bench = Bench {
-        board,
+    let mut check = Check {
         parameters: memory.model,
         arena: memory.arena,
         expected: memory.trials,
-        verdict: Ok(()),
     };
     // What the marks themselves cost.
     onelook_mark_start();
     onelook_mark_stop();
-    let empty = Facts::default();
-    writeln!(bench.board, "layer empty {empty}")?;
+    writeln!(board, "layer empty macs 0 outputs 0 arena 0")?;
     // Unknown to the compiler: no layer gets code for its own shape.
-    for (index, layer) in black_box(LAYERS).iter().enumerate() {
-        bench.layer(layer, index as u64)?;
+    let (layers, nets) = (black_box(LAYERS), black_box(NETS));
+    let mut wrong_layers = [None; LAYERS.len()];
+    for (seed, (layer, wrong)) in (0..).zip(layers.iter().zip(&mut wrong_layers)) {
+        *wrong = bench_layer(layer, seed, board, &mut check)?;
     }
-    for (index, net) in black_box(NETS).iter().enumerate() {
-        bench.net(net, 100 + index as u64)?;
+    let mut wrong_nets = [None; NETS.len()];
+    for (seed, (net, wrong)) in (0..).zip(nets.iter().zip(&mut wrong_nets)) {
+        *wrong = bench_net(net, seed, board, &mut check)?;
     }
-    Ok(bench.verdict)
+
+    let mut verdict = Ok(());
+    if let Err(failure) = selftest::run(PROBLEMS, &mut check)? {
+        writeln!(board, "mismatch {failure}")?;
+        verdict = Err(());
+    }
+    for (layer, wrong) in layers.iter().zip(wrong_layers) {
+        if let Some(difference) = wrong {
+            writeln!(board, "mismatch {layer}: {difference}")?;
+            verdict = Err(());
+        }
+    }
+    for (net, wrong) in nets.iter().zip(wrong_nets) {
+        if let Some(difference) = wrong {
+            writeln!(board, "mismatch {}: {difference}", net.name)?;
+            verdict = Err(());
+        }
+    }
+    Ok(verdict)
+}
+
+/// Measures one layer alone.
+fn bench_layer(
+    layer: &Layer,
+    seed: u64,
+    board: &mut Board,
+    check: &mut Check<'_>,
+) -> Result<Option<Difference>, Error> {
+    let outcome = check.run(layer, Values::Typical, seed, measure)?;
+    let facts = Facts {
+        macs: outcome.macs,
+        outputs: layer.output()?.len(),
+        arena: outcome.arena,
+    };
+    let digest = outcome.digest;
+    writeln!(board, "layer {layer} {facts} digest {digest:08x}")?;
+    Ok(outcome.difference)
+}
+
+/// Measures a whole net on one arena, and its layers within.
+fn bench_net(
+    net: &Net,
+    seed: u64,
+    board: &mut Board,
+    memory: &mut Check<'_>,
+) -> Result<Option<Difference>, Error> {
+    let mut random = Random::new(seed);
+    let chain = Chain::draw(net, &mut random, &mut Buffer::new(memory.parameters))?;
+    let arena = Buffer::new(memory.arena).take(chain.arena_len())?;
+    let expected = Buffer::new(memory.expected).take(chain.arena_len())?;
+    let image = arena.get_mut(..chain.input_len()).unwrap_or_default();
+    random.fill_bytes(image);
+    for (to, from) in expected.iter_mut().zip(image) {
+        *to = *from;
+    }
+    chain.run_reference(expected)?;
+    let expected = chain.embedding(expected)?;
+
+    onelook_mark_start();
+    let result = chain.run_fast(arena);
+    onelook_mark_stop();
+    result?;
+    let arena_len = arena.len();
+    let embedding = chain.embedding(arena)?;
+    let facts = Facts {
+        macs: chain.steps().map(|step| step.operator.macs()).sum(),
+        outputs: embedding.len(),
+        arena: arena_len,
+    };
+    let (name, digest) = (net.name, digest(embedding));
+    writeln!(board, "layer {name} {facts} digest {digest:08x}")?;
+    for (index, step) in chain.steps().enumerate() {
+        let layer = step.layer;
+        let facts = Facts {
+            macs: step.operator.macs(),
+            outputs: layer.output()?.len(),
+            arena: step.planned.arena_len(),
+        };
+        writeln!(board, "layer {name}/{index}-{layer} {facts}")?;
+    }
+    Ok(Difference::between(embedding, expected))
 }
 
 /// What a line says about a region.
-#[derive(Default)]
 struct Facts {
     macs: u64,
     outputs: usize,
     arena: usize,
-}
-
-impl Facts {
-    fn of(layer: &Layer, operator: &Operator<'_>) -> Result<Self, ShapeError> {
-        let (input, outputs) = (layer.input.len(), layer.output()?.len());
-        Ok(Self {
-            macs: operator.macs(),
-            outputs,
-            arena: input
-                .saturating_add(operator.scratch_len())
-                .saturating_add(outputs),
-        })
-    }
 }
 
 impl fmt::Display for Facts {
@@ -134,82 +210,4 @@ impl fmt::Display for Facts {
         } = self;
         write!(f, "macs {macs} outputs {outputs} arena {arena}")
     }
-}
-
-struct Bench<'b> {
-    board: &'b mut Board,
-    /// For weights, biases and shifts.
-    parameters: &'b mut [u8],
-    arena: &'b mut [u8],
-    /// For what the reference makes.
-    expected: &'b mut [u8],
-    verdict: Result<(), ()>,
-}
-
-impl Bench<'_> {
-    /// Measures one layer alone.
-    fn layer(&mut self, layer: &Layer, seed: u64) -> Result<(), Error> {
-        let mut random = Random::new(seed);
-        let mut parameters = Buffer::new(self.parameters);
-        let operator = Operator::draw(layer, &mut random, &mut parameters)?;
-        let (input_len, outputs) = (layer.input.len(), layer.output()?.len());
-        let mut arena = Buffer::new(self.arena);
-        let (input, output) = (arena.take(input_len)?, arena.take(outputs)?);
-        operator.fill_input(&mut random, input);
-        output.fill(0xa5);
-        let expected = Buffer::new(self.expected).take(outputs)?;
-        let scratch = arena.take(operator.scratch_len())?;
-        operator.run(Version::Reference, input, expected, scratch)?;
-
-        measure(&operator, input, output, scratch)?;
-        let (facts, crc) = (Facts::of(layer, &operator)?, digest(output));
-        writeln!(self.board, "layer {layer} {facts} digest {crc:08x}")?;
-        if output != expected {
-            writeln!(self.board, "mismatch {layer}")?;
-            self.verdict = Err(());
-        }
-        Ok(())
-    }
-
-    /// Measures a whole net on one arena, and its layers within.
-    fn net(&mut self, net: &Net, seed: u64) -> Result<(), Error> {
-        let mut random = Random::new(seed);
-        let chain = Chain::draw(net, &mut random, &mut Buffer::new(self.parameters))?;
-        let arena = Buffer::new(self.arena).take(chain.arena_len())?;
-        let expected = Buffer::new(self.expected).take(chain.arena_len())?;
-        let image = arena.get_mut(..chain.input_len()).unwrap_or_default();
-        random.fill_bytes(image);
-        for (to, from) in expected.iter_mut().zip(image) {
-            *to = *from;
-        }
-        chain.run(Version::Reference, expected)?;
-        let expected = chain.embedding(expected)?;
-
-        onelook_mark_start();
-        let result = chain.run(Version::Fast, arena);
-        onelook_mark_stop();
-        result?;
-        let arena_len = arena.len();
-        let embedding = chain.embedding(arena)?;
-        let facts = Facts {
-            macs: chain.steps().map(|step| step.operator.macs()).sum(),
-            outputs: embedding.len(),
-            arena: arena_len,
-        };
-        let (name, crc) = (net.name, digest(embedding));
-        writeln!(self.board, "layer {name} {facts} digest {crc:08x}")?;
-        for (index, step) in chain.steps().enumerate() {
-            let (layer, facts) = (&step.layer, Facts::of(&step.layer, &step.operator)?);
-            writeln!(self.board, "layer {name}/{index}-{layer} {facts}")?;
-        }
-        if embedding != expected {
-            writeln!(self.board, "mismatch {name}")?;
-            self.verdict = Err(());
-        }
-        Ok(())
-    }
-}
-
-fn digest(bytes: &[u8]) -> u32 {
-    Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(bytes)
 }

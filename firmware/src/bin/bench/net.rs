@@ -1,15 +1,16 @@
 //! A whole net on one arena, as the encoder runs it.
 //!
 //! In: a net's layers, random numbers, a buffer for parameters. Out: its embedding, with each layer
-//! between marks. Input and output of a layer lie at opposite ends of the arena and swap ends from
-//! layer to layer, as in `shared::net`, which would want a model file.
+//! between marks. The arena is planned by `shared::model`, as in `shared::net`, which would want a
+//! model file.
 
 use firmware::board::mark::{onelook_mark_start, onelook_mark_stop};
-use shared::model::arena_len;
+use shared::model::{Placement, arena_len};
+use shared::ops;
 use shared::shape::{Hwc, ShapeError};
 
 use crate::layers::{Layer, MAX_LAYERS, Net};
-use crate::operator::{Buffer, Operator, Version};
+use crate::operator::{Buffer, Operator, Values};
 use crate::random::Random;
 
 /// One layer of a chain.
@@ -17,12 +18,13 @@ use crate::random::Random;
 pub(crate) struct Step<'m> {
     pub(crate) layer: Layer,
     pub(crate) operator: Operator<'m>,
-    pub(crate) output: Hwc,
+    pub(crate) planned: ops::Operator<'m>,
 }
 
 /// A net with random parameters.
 pub(crate) struct Chain<'m> {
     input: Hwc,
+    output: Hwc,
     steps: [Option<Step<'m>>; MAX_LAYERS],
 }
 
@@ -38,15 +40,26 @@ impl<'m> Chain<'m> {
         let mut steps = [None; MAX_LAYERS];
         for (step, &spec) in steps.iter_mut().zip(net.layers) {
             let layer = Layer { input: shape, spec };
-            let operator = Operator::draw(&layer, random, buffer)?;
+            let operator = Operator::draw(&layer, Values::Typical, random, buffer)?;
+            let Operator::Step(planned) = operator else {
+                // The head is no step of a net.
+                return Err(ShapeError::Length {
+                    expected: 1,
+                    got: 0,
+                });
+            };
             shape = layer.output()?;
             *step = Some(Step {
                 layer,
                 operator,
-                output: shape,
+                planned,
             });
         }
-        Ok(Self { input, steps })
+        Ok(Self {
+            input,
+            output: shape,
+            steps,
+        })
     }
 
     /// The layers, first to last.
@@ -61,31 +74,61 @@ impl<'m> Chain<'m> {
 
     /// Bytes of the arena.
     pub(crate) fn arena_len(&self) -> usize {
-        let steps = self.steps().filter_map(|step| match step.operator {
-            Operator::Step(op) => Some(op),
-            Operator::L1Head(_) | Operator::Requantize => None,
-        });
-        arena_len(self.input, steps)
+        arena_len(self.input, self.steps().map(|step| step.planned))
     }
 
-    /// Runs all layers. The fast version puts marks around each.
-    pub(crate) fn run(&self, version: Version, arena: &mut [u8]) -> Result<(), ShapeError> {
+    /// Runs what the firmware runs, each layer between marks.
+    pub(crate) fn run_fast(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
         for (index, step) in self.steps().enumerate() {
-            let (input, output) = (step.layer.input.len(), step.output.len());
-            let (input, output, scratch) = split(arena, index, input, output)?;
-            match version {
-                Version::Fast => measure(&step.operator, input, output, scratch)?,
-                Version::Reference => step.operator.run(version, input, output, scratch)?,
-            }
+            let (input, output, scratch) = step.buffers(index, arena)?;
+            measure(&step.operator, input, output, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the specification of each layer.
+    pub(crate) fn run_reference(&self, arena: &mut [u8]) -> Result<(), ShapeError> {
+        for (index, step) in self.steps().enumerate() {
+            let (input, output, _) = step.buffers(index, arena)?;
+            step.operator.run_reference(input, output)?;
         }
         Ok(())
     }
 
     /// The last layer's output in an arena after a run.
-    pub(crate) fn embedding<'a>(&self, arena: &'a mut [u8]) -> Result<&'a [u8], ShapeError> {
-        let len = self.steps().last().map_or(0, |step| step.output.len());
-        // Where the input of one more layer would lie.
-        split(arena, self.steps().count(), len, 0).map(|(input, ..)| input)
+    pub(crate) fn embedding<'a>(&self, arena: &'a [u8]) -> Result<&'a [u8], ShapeError> {
+        let len = self.output.len();
+        // Even steps write to the end, odd ones to the start.
+        let output = match self.steps().count() % 2 {
+            0 => arena.get(..len),
+            _ => arena.get(arena.len().saturating_sub(len)..),
+        };
+        output.ok_or(ShapeError::Length {
+            expected: len,
+            got: arena.len(),
+        })
+    }
+}
+
+/// Input, output and scratch.
+type Buffers<'a> = (&'a [u8], &'a mut [u8], &'a mut [u8]);
+
+impl Step<'_> {
+    /// Its parts of the arena.
+    fn buffers<'a>(&self, index: usize, arena: &'a mut [u8]) -> Result<Buffers<'a>, ShapeError> {
+        let short = ShapeError::Length {
+            expected: self.planned.arena_len(),
+            got: arena.len(),
+        };
+        let place = Placement::new(index, &self.planned, arena.len()).ok_or(short)?;
+        let (below, high) = arena.split_at_mut_checked(place.scratch.end).ok_or(short)?;
+        let (low, scratch) = below
+            .split_at_mut_checked(place.scratch.start)
+            .ok_or(short)?;
+        Ok(match index % 2 {
+            0 => (low, high, scratch),
+            _ => (high, low, scratch),
+        })
     }
 }
 
@@ -98,36 +141,7 @@ pub(crate) fn measure(
     scratch: &mut [u8],
 ) -> Result<(), ShapeError> {
     onelook_mark_start();
-    let result = operator.run(Version::Fast, input, output, scratch);
+    let result = operator.run_fast(input, output, scratch);
     onelook_mark_stop();
     result
-}
-
-/// One layer's input, output and what lies between them.
-type Buffers<'a> = (&'a [u8], &'a mut [u8], &'a mut [u8]);
-
-fn split(
-    arena: &mut [u8],
-    layer: usize,
-    input: usize,
-    output: usize,
-) -> Result<Buffers<'_>, ShapeError> {
-    let short = ShapeError::Length {
-        expected: input.saturating_add(output),
-        got: arena.len(),
-    };
-    let even = layer.is_multiple_of(2);
-    let (first, last) = if even {
-        (input, output)
-    } else {
-        (output, input)
-    };
-    let (low, rest) = arena.split_at_mut_checked(first).ok_or(short)?;
-    let middle = rest.len().checked_sub(last).ok_or(short)?;
-    let (scratch, high) = rest.split_at_mut_checked(middle).ok_or(short)?;
-    Ok(if even {
-        (low, high, scratch)
-    } else {
-        (high, low, scratch)
-    })
 }

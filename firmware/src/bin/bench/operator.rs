@@ -4,26 +4,28 @@
 //! the firmware runs, and by the reference, which is the specification.
 
 use shared::ops;
+use shared::ops::conv_max_pool2d::ConvMaxPool2d;
 use shared::ops::conv2d::Conv2d;
 use shared::ops::depthwise_conv2d::DepthwiseConv2d;
 use shared::ops::filters::Bias;
+use shared::ops::global_average_pool::GlobalAveragePool;
 use shared::ops::l1_head::{self, L1Head, l1_head};
 use shared::ops::linear::Linear;
 use shared::ops::max_pool2d::MaxPool2d;
 use shared::ops::pointwise::Pointwise;
-use shared::quant::requantize;
+use shared::quant::{MAX_SHIFT, requantize};
 use shared::shape::{Hwc, ShapeError, Window};
 
 use crate::layers::{Layer, Spec, pool_window};
 use crate::random::Random;
 
-/// Which implementation runs.
+/// How parameters are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    /// What the firmware runs.
-    Fast,
-    /// The specification.
-    Reference,
+pub(crate) enum Values {
+    /// As in a trained network: most outputs are neither 0 nor 255.
+    Typical,
+    /// Anything that the format allows.
+    Extreme,
 }
 
 /// An operator with random parameters.
@@ -38,70 +40,80 @@ pub(crate) enum Operator<'m> {
 /// The shift of the requantize that is measured alone.
 const SHIFT: u8 = 15;
 
+/// Weights, biases and shifts.
+type Filters<'m> = (&'m [i8], Bias<'m>, &'m [u8]);
+
+/// A window of one pixel is an operator of its own.
+const PIXEL: Window = Window {
+    kernel: 1,
+    stride: 1,
+    pad: 0,
+};
+
 impl<'m> Operator<'m> {
     /// Draws the layer's parameters and puts them into `buffer`.
     pub(crate) fn draw(
         layer: &Layer,
+        values: Values,
         random: &mut Random,
         buffer: &mut Buffer<'m>,
     ) -> Result<Self, ShapeError> {
         let input = layer.input;
-        let mut filters = |taps: usize, c_out: usize| -> Result<_, ShapeError> {
-            let weight = weights(buffer.take(taps.saturating_mul(c_out))?, random);
-            let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
-            random.fill_biases(bias);
-            let shift = buffer.take(c_out)?;
-            // Random signs: a sum of n products grows with the root of n.
-            let root_bits = (usize::BITS - taps.leading_zeros()).div_ceil(2);
-            shift.fill_with(|| 4 + root_bits as u8 + random.below(2) as u8);
-            Ok((weight, Bias::new(bias), &*shift))
-        };
-        Ok(match layer.spec {
-            Spec::Conv2d {
-                c_out,
-                window:
-                    Window {
-                        kernel: 1,
-                        stride: 1,
-                        pad: 0,
-                    },
-            } => {
+        let mut filters = |taps, c_out| filters(taps, c_out, values, random, buffer);
+        let square = |window: Window, c| Hwc::new(window.kernel, window.kernel, c).len();
+        let step = match layer.spec {
+            Spec::Conv2d { c_out, window } if window == PIXEL => {
                 let (weight, bias, shift) = filters(input.c, c_out)?;
-                let op = Pointwise::new(input, weight, bias, shift)?;
-                Self::Step(ops::Operator::Pointwise(op))
+                ops::Operator::Pointwise(Pointwise::new(input, weight, bias, shift)?)
             }
             Spec::Conv2d { c_out, window } => {
-                let taps = Hwc::new(window.kernel, window.kernel, input.c).len();
-                let (weight, bias, shift) = filters(taps, c_out)?;
-                let op = Conv2d::new(input, window, weight, bias, shift)?;
-                Self::Step(ops::Operator::Conv2d(op))
+                let (weight, bias, shift) = filters(square(window, input.c), c_out)?;
+                ops::Operator::Conv2d(Conv2d::new(input, window, weight, bias, shift)?)
+            }
+            Spec::ConvMaxPool2d {
+                c_out,
+                window,
+                pool,
+            } => {
+                let (weight, bias, shift) = filters(square(window, input.c), c_out)?;
+                let conv = Conv2d::new(input, window, weight, bias, shift)?;
+                let pool = MaxPool2d::new(conv.output(), pool_window(pool))?;
+                let both = ConvMaxPool2d::new(conv, pool);
+                let apart = ShapeError::Length {
+                    expected: 1,
+                    got: 0,
+                };
+                ops::Operator::ConvMaxPool2d(both.ok_or(apart)?)
             }
             Spec::Depthwise { window } => {
-                let (weight, bias, shift) = filters(window.kernel * window.kernel, input.c)?;
+                let (weight, bias, shift) = filters(square(window, 1), input.c)?;
                 let op = DepthwiseConv2d::new(input, window, weight, bias, shift)?;
-                Self::Step(ops::Operator::DepthwiseConv2d(op))
+                ops::Operator::DepthwiseConv2d(op)
             }
             Spec::Linear { c_out } => {
                 let (weight, bias, shift) = filters(input.len(), c_out)?;
-                let op = Linear::new(input, weight, bias, shift)?;
-                Self::Step(ops::Operator::Linear(op))
+                ops::Operator::Linear(Linear::new(input, weight, bias, shift)?)
             }
             Spec::MaxPool2d { kernel } => {
-                let op = MaxPool2d::new(input, pool_window(kernel))?;
-                Self::Step(ops::Operator::MaxPool2d(op))
+                ops::Operator::MaxPool2d(MaxPool2d::new(input, pool_window(kernel))?)
             }
-            Spec::L1Head => Self::L1Head(L1Head {
-                weight: weights(buffer.take(layer.input.c)?, random),
-                bias: -300,
-            }),
-            Spec::Requantize => Self::Requantize,
-        })
+            Spec::GlobalAveragePool => {
+                ops::Operator::GlobalAveragePool(GlobalAveragePool::new(input, 0)?)
+            }
+            Spec::L1Head => {
+                let (weight, ..) = filters(input.c, 1)?;
+                return Ok(Self::L1Head(L1Head { weight, bias: -300 }));
+            }
+            Spec::Requantize => return Ok(Self::Requantize),
+        };
+        Ok(Self::Step(step))
     }
 
     /// Draws an input.
-    pub(crate) fn fill_input(&self, random: &mut Random, input: &mut [u8]) {
+    pub(crate) fn fill_input(&self, values: Values, random: &mut Random, input: &mut [u8]) {
         match self {
             Self::Requantize => random.fill_accs(input.as_chunks_mut().0),
+            _ if values == Values::Extreme && random.below(4) == 0 => input.fill(255),
             _ => random.fill_bytes(input),
         }
     }
@@ -123,44 +135,87 @@ impl<'m> Operator<'m> {
         }
     }
 
-    /// Runs it. Never inlined: every layer is measured in the same code.
+    /// Runs what the firmware runs. Never inlined: one code for everything that is measured.
     #[inline(never)]
-    pub(crate) fn run(
+    pub(crate) fn run_fast(
         &self,
-        version: Version,
         input: &[u8],
         output: &mut [u8],
         scratch: &mut [u8],
     ) -> Result<(), ShapeError> {
-        match (self, version) {
-            (Self::Step(op), Version::Fast) => op.run(input, output, scratch),
-            (Self::Step(op), Version::Reference) => op.reference(input, output),
-            (Self::L1Head(op), version) => {
-                let (a, b) = input.split_at_checked(input.len() / 2).unwrap_or_default();
-                let logit = match version {
-                    Version::Fast => l1_head(op, a, b)?,
-                    // Certified heads fit: 64 * 255 * 576 < 2^24.
-                    Version::Reference => l1_head::reference(op, a, b)? as i32,
-                };
-                for (out, byte) in output.iter_mut().zip(logit.to_le_bytes()) {
-                    *out = byte;
-                }
-                Ok(())
+        match self {
+            Self::Step(op) => op.run(input, output, scratch)?,
+            Self::L1Head(op) => {
+                let (a, b) = embeddings(input);
+                store(l1_head(op, a, b)?, output);
+            }
+            Self::Requantize => requantize_all(input, output),
+        }
+        Ok(())
+    }
+
+    /// Runs the specification.
+    #[inline(never)]
+    pub(crate) fn run_reference(&self, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+        match self {
+            Self::Step(op) => op.reference(input, output)?,
+            Self::L1Head(op) => {
+                let (a, b) = embeddings(input);
+                // Certified heads fit: 64 * 255 * 576 < 2^24.
+                store(l1_head::reference(op, a, b)? as i32, output);
             }
             // One function is both: its own test compares it with floating point.
-            (Self::Requantize, _) => {
-                for (out, acc) in output.iter_mut().zip(input.as_chunks().0) {
-                    *out = requantize(i32::from_le_bytes(*acc), SHIFT);
-                }
-                Ok(())
-            }
+            Self::Requantize => requantize_all(input, output),
         }
+        Ok(())
     }
 }
 
-fn weights<'m>(bytes: &'m mut [u8], random: &mut Random) -> &'m [i8] {
+/// Draws `c_out` filters of so many taps.
+fn filters<'m>(
+    taps: usize,
+    c_out: usize,
+    values: Values,
+    random: &mut Random,
+    buffer: &mut Buffer<'m>,
+) -> Result<Filters<'m>, ShapeError> {
+    let weight = weights(buffer.take(taps.saturating_mul(c_out))?, values, random);
+    let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
+    let shift = buffer.take(c_out)?;
+    let (bias_limit, least_shift, shifts) = match values {
+        // Random signs: a sum of n products grows with the root of n.
+        Values::Typical => (2000, 4 + (usize::BITS - taps.leading_zeros()) / 2, 2),
+        Values::Extreme => (u16::MAX, 0, MAX_SHIFT + 1),
+    };
+    random.fill_biases(bias, bias_limit);
+    shift.fill_with(|| (least_shift + random.below(u16::from(shifts))) as u8);
+    Ok((weight, Bias::new(bias), shift))
+}
+
+/// The head's input: two embeddings, one behind the other.
+fn embeddings(input: &[u8]) -> (&[u8], &[u8]) {
+    input.split_at_checked(input.len() / 2).unwrap_or_default()
+}
+
+fn store(logit: i32, output: &mut [u8]) {
+    for (out, byte) in output.iter_mut().zip(logit.to_le_bytes()) {
+        *out = byte;
+    }
+}
+
+fn requantize_all(accs: &[u8], output: &mut [u8]) {
+    for (out, acc) in output.iter_mut().zip(accs.as_chunks().0) {
+        *out = requantize(i32::from_le_bytes(*acc), SHIFT);
+    }
+}
+
+fn weights<'m>(bytes: &'m mut [u8], values: Values, random: &mut Random) -> &'m [i8] {
     let weights: &mut [i8] = bytemuck::cast_slice_mut(bytes);
-    random.fill_weights(weights);
+    match (values, random.below(4)) {
+        (Values::Extreme, 0) => weights.fill(-64),
+        (Values::Extreme, 1) => weights.fill(63),
+        _ => random.fill_weights(weights),
+    }
     weights
 }
 

@@ -22,7 +22,7 @@ impl Random {
     /// A number below `limit`.
     pub(crate) fn below(&mut self, limit: u16) -> u32 {
         // Scaled, not divided: no case is left for a panic.
-        (self.next() >> 16) * u32::from(limit) >> 16
+        ((self.next() >> 16) * u32::from(limit)) >> 16
     }
 
     /// Fills with any bytes: activations.
@@ -30,9 +30,9 @@ impl Random {
         bytes.fill_with(|| (self.next() >> 24) as u8);
     }
 
-    /// Fills with weights in `-63..=63`.
+    /// Fills with weights in `-64..=63`.
     pub(crate) fn fill_weights(&mut self, weights: &mut [i8]) {
-        weights.fill_with(|| (self.below(127) as i32 - 63) as i8);
+        weights.fill_with(|| (self.below(128) as i32 - 64) as i8);
     }
 
     /// Fills with accumulators in `-2^23..2^23`.
@@ -40,8 +40,9 @@ impl Random {
         accs.fill_with(|| (self.next() as i32 >> 8).to_le_bytes());
     }
 
-    /// Fills with biases in `-500..2000`.
-    pub(crate) fn fill_biases(&mut self, biases: &mut [[u8; 4]]) {
-        biases.fill_with(|| (self.below(2500) as i32 - 500).to_le_bytes());
+    /// Fills with biases, a quarter of `limit` on the negative side.
+    pub(crate) fn fill_biases(&mut self, biases: &mut [[u8; 4]], limit: u16) {
+        let least = i32::from(limit / 4);
+        biases.fill_with(|| (self.below(limit) as i32 - least).to_le_bytes());
     }
 }
