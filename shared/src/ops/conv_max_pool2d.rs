@@ -73,9 +73,13 @@ impl<'m> ConvMaxPool2d<'m> {
     /// Multiply-accumulates of one run, padding counted: of the rows that windows reach.
     #[must_use]
     pub fn macs(&self) -> u64 {
-        let rows = self.pool.output().h * self.pool.window().kernel;
-        let row = self.conv.output().w * self.conv.output().c;
-        (rows * row) as u64 * self.conv.kernel_filters().taps() as u64
+        let rows = self.pool.output().h as u64 * self.pool.window().kernel as u64;
+        let row = Hwc {
+            h: 1,
+            ..self.conv.output()
+        };
+        let values = rows.saturating_mul(row.len() as u64);
+        values.saturating_mul(self.conv.kernel_filters().taps() as u64)
     }
 
     const fn strip_len(&self) -> usize {
