@@ -13,14 +13,27 @@
 //!
 //! # Budget
 //!
-//! Instructions per MAC, without those that fall on padding (they are skipped, but counted as MAC):
+//! Instructions of the inner loops, for each MAC that does not fall on padding (which is skipped, but
+//! counted as MAC), and of what is around them, for each output:
 //!
-//! | kernel        | block               | loop of the block                                | per output     |
-//! |---------------|---------------------|--------------------------------------------------|----------------|
-//! | [`stationary`] | 4 channels × 1 pixel | 16 taps: 32 `SMLAD`, 8 `LDM`, 2 `LDRD`, 8 `UXTB16`, 2 = 0.81 | 5 requantize, 1 store, 6 to 12 for the loops |
-//! | [`image`]     | 8 channels × 1 pixel | 9 taps: 5 `SMLAD`, 1 `LDM`                       | 5 requantize, 1 store, 0.5 + 3 for the loops |
-//! | [`dot`]       | 4 channels × 1 pixel | 4 taps: 8 `SMLAD`, 5 `LDR`, 10 extensions, 1 = 1.5 | 12           |
-//! | [`depthwise`] | 4 channels × 1 pixel | 1 tap: 4 `SMLAxy`, `LDRD`, `LDR`, 2 `UXTB16` = 2 | 5 requantize, 1 store, 9 for the loops |
+//! | kernel         | block                | inner loop                                                  | per output |
+//! |----------------|----------------------|-------------------------------------------------------------|------------|
+//! | [`stationary`] | 4 channels × 1 pixel | 16 taps: 32 `SMLAD`, 8 `LDM`, 2 `LDRD`, 8 `UXTB16`, 2 = 0.81 | 6 requantize and store, 13 to 18 for pixel and rows, in 4 |
+//! | [`image`]      | 8 channels × 1 pixel | 9 taps: 5 `SMLAD`, 1 `LDM` = 0.67                           | 6 requantize and store, 0.5 + 3 for the window |
+//! | [`dot`]        | 4 channels × 1 pixel | 4 taps: 8 `SMLAD`, 5 `LDR`, 10 extensions, 2 = 1.56         | 20 |
+//! | [`depthwise`]  | 4 channels × 1 pixel | 1 tap: 4 `SMLAxy`, `LDRD`, `LDR`, 2 `UXTB16` = 2            | 6 requantize and store, 4 for the pixel |
+//! | [`max_pool`]   | 4 channels × 1 row   | 1 tap: `LDR`, `UQSUB8`, `UADD8`, 3 = 1.5                    | 2 |
+//!
+//! Windows of 3×3 with padding 1 leave out 5 % of the MACs at 24×24, 11 % at 12×12, 21 % at 6×6. So:
+//!
+//! | layer              | loop | × on input | around | sum  | measured |
+//! |--------------------|------|------------|--------|------|----------|
+//! | 3×3, 24×24×32→32   | 0.81 | 0.77       | 0.06   | 0.83 | 0.836    |
+//! | 3×3, 12×12×64→64   | 0.81 | 0.72       | 0.04   | 0.76 | 0.769    |
+//! | 3×3, 6×6×128→64    | 0.81 | 0.64       | 0.05   | 0.69 | 0.697    |
+//! | 1×1, 12×12×64→64   | 0.81 | 0.81       | 0.20   | 1.01 | 1.023    |
+//! | 1×1, 24×24×16→96   | 0.81 | 0.81       | 0.77   | 1.58 | 1.592    |
+//! | 3×3 s2, 48×48×1→32 | 0.67 | 0.65       | 1.16   | 1.81 | 2.073: the windows over padding are copied |
 //!
 //! Blocks of 2×4 would load less, but their accumulators alone take 8 of the 14 registers, and the
 //! expanded pairs do not fit the rest.
@@ -40,6 +53,7 @@ mod image;
 mod l1_head;
 mod max_pool;
 mod stationary;
+mod walk;
 
 use super::portable;
 use crate::ops::conv2d::Conv2d;
@@ -47,7 +61,9 @@ use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::filters::Filters;
 use crate::ops::linear::Linear;
 use crate::ops::pointwise::Pointwise;
-use crate::shape::{Hwc, Span, Window};
+use crate::shape::{Hwc, Window};
+
+use walk::{Layer, Rectangle, Walk};
 
 pub(crate) use l1_head::l1_head;
 pub(crate) use max_pool::pool_row;
@@ -107,209 +123,6 @@ pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &
     // Fewer than four channels, or a window larger than any that is trained.
     if depthwise::depthwise_conv2d(&layer, input, output).is_none() {
         portable::depthwise_conv2d(op, input, output);
-    }
-}
-
-/// A layer with a window; the operator's constructor has checked that its parts fit.
-struct Layer<'a> {
-    window: Window,
-    input: Hwc,
-    output: Hwc,
-    filters: &'a Filters<'a>,
-    /// Rows, then columns.
-    axes: [Axis; 2],
-}
-
-/// Neighbouring outputs of an axis whose windows lie alike on the input.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    /// The first output.
-    first: usize,
-    /// How many.
-    len: usize,
-    /// The first one's window.
-    span: Span,
-}
-
-/// An axis, cut where its windows reach over padding.
-#[derive(Debug, Clone, Copy)]
-struct Axis {
-    window: Window,
-    /// Outputs in front of the first one.
-    skip: usize,
-    /// Inputs along the axis.
-    len: usize,
-    /// Outputs along the axis.
-    len_out: usize,
-    /// The outputs whose windows lie whole on the input: the first, and how many.
-    inner: usize,
-    inner_len: usize,
-}
-
-impl Axis {
-    /// The axis of `len_out` outputs behind the first `skip`.
-    fn new(window: Window, len: usize, skip: usize, len_out: usize) -> Self {
-        let Window {
-            kernel,
-            stride,
-            pad,
-        } = window;
-        let mut inner = 0;
-        while inner < len_out && (skip + inner) * stride < pad {
-            inner += 1;
-        }
-        let mut end = inner;
-        while end < len_out && (skip + end) * stride + kernel <= len + pad {
-            end += 1;
-        }
-        Self {
-            window,
-            skip,
-            len,
-            len_out,
-            inner,
-            inner_len: end - inner,
-        }
-    }
-
-    /// The segment that starts at output `first`: one over padding, or all between.
-    fn segment(&self, first: usize) -> Option<Segment> {
-        if first >= self.len_out {
-            return None;
-        }
-        let inner = first == self.inner;
-        let len = if inner { self.inner_len.max(1) } else { 1 };
-        let span = self.window.span(self.skip + first, self.len);
-        Some(Segment { first, len, span })
-    }
-}
-
-/// Outputs whose windows lie alike on the input.
-#[derive(Debug, Clone, Copy)]
-struct Rectangle {
-    y: Segment,
-    x: Segment,
-}
-
-/// How a kernel walks over a rectangle; read by assembly. In bytes.
-#[repr(C)]
-struct Walk {
-    /// The first pixel's first input under its window.
-    x: *const u8,
-    /// From there to the next pixel's.
-    x_step: usize,
-    /// The first pixel's outputs.
-    output: *mut u8,
-    /// From there to the next pixel's.
-    output_step: usize,
-    /// From behind a row's last pixel to the next row's first.
-    x_gap: usize,
-    /// The same for the outputs.
-    output_gap: usize,
-    /// Pixels of a row.
-    width: usize,
-    /// Pixels of the row to go.
-    pixels: usize,
-    /// Rows of pixels to go.
-    height: usize,
-}
-
-impl Walk {
-    /// Over one pixel.
-    fn one(input: &[u8], output: &mut [u8]) -> Self {
-        Self {
-            x: input.as_ptr(),
-            x_step: 0,
-            output: output.as_mut_ptr(),
-            output_step: 0,
-            x_gap: 0,
-            output_gap: 0,
-            width: 1,
-            pixels: 1,
-            height: 1,
-        }
-    }
-}
-
-impl<'a> Layer<'a> {
-    fn new(window: Window, input: Hwc, output: Hwc, filters: &'a Filters<'a>) -> Self {
-        Self {
-            window,
-            input,
-            output,
-            filters,
-            axes: [
-                Axis::new(window, input.h, 0, output.h),
-                Axis::new(window, input.w, 0, output.w),
-            ],
-        }
-    }
-
-    /// The same layer, where `output` begins with row `first_row`.
-    fn below(mut self, first_row: usize) -> Self {
-        let (len, len_out) = (self.input.h, self.output.h);
-        self.axes[0] = Axis::new(self.window, len, first_row, len_out);
-        self
-    }
-
-    /// Runs the rectangles that cover the output, until one says `None`.
-    fn rectangles(&self, mut run: impl FnMut(&Rectangle) -> Option<()>) -> Option<()> {
-        let [rows, columns] = &self.axes;
-        let mut y = 0;
-        while let Some(segment_y) = rows.segment(y) {
-            y += segment_y.len;
-            let mut x = 0;
-            while let Some(segment_x) = columns.segment(x) {
-                x += segment_x.len;
-                run(&Rectangle {
-                    y: segment_y,
-                    x: segment_x,
-                })?;
-            }
-        }
-        Some(())
-    }
-
-    /// Bytes from one row of the input to the next.
-    fn pitch(&self) -> usize {
-        self.input.w * self.input.c
-    }
-
-    /// The walk over a rectangle, where each tap reads `tap_len` bytes of `input` and each pixel
-    /// writes `out_len` bytes of `output`, which start at some channel of the first pixel.
-    ///
-    /// `Some` is the proof that all of them lie within the two slices, and that there are some.
-    #[inline(never)]
-    fn walk(
-        &self,
-        rectangle: &Rectangle,
-        [tap_len, out_len]: [usize; 2],
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Option<Walk> {
-        let Rectangle { y, x } = rectangle;
-        let (pitch, c, c_out) = (self.pitch(), self.input.c, self.output.c);
-        let (x_step, y_step) = (self.window.stride * c, self.window.stride * pitch);
-        let out_pitch = self.output.w * c_out;
-        let (lower, further) = (y.len.checked_sub(1)?, x.len.checked_sub(1)?);
-        let (last_row, last_tap) = (y.span.count.checked_sub(1)?, x.span.count.checked_sub(1)?);
-        let start = y.span.first * pitch + x.span.first * c;
-        let len = lower * y_step + further * x_step + last_row * pitch + last_tap * c + tap_len;
-        let input = input.get(start..start + len)?;
-        let start = y.first * out_pitch + x.first * c_out;
-        let len = lower * out_pitch + further * c_out + out_len;
-        let output = output.get_mut(start..start + len)?;
-        Some(Walk {
-            x: input.as_ptr(),
-            x_step,
-            output: output.as_mut_ptr(),
-            output_step: c_out,
-            x_gap: y_step.wrapping_sub(x.len * x_step),
-            output_gap: out_pitch.wrapping_sub(x.len * c_out),
-            width: x.len,
-            pixels: x.len,
-            height: y.len,
-        })
     }
 }
 
