@@ -19,7 +19,8 @@
 //!
 //! - [`reference()`]: one pooled value at a time, the convolution's values under it computed by
 //!   themselves.
-//! - [`conv_max_pool2d`]: strips of rows in scratch, by the kernels of both operators.
+//! - [`conv_max_pool2d`]: strips of rows in scratch, as many as it holds, by the kernels of both
+//!   operators.
 
 use super::conv2d::Conv2d;
 use super::filters::Filters;
@@ -69,12 +70,32 @@ impl<'m> ConvMaxPool2d<'m> {
         self.conv.scratch_len().saturating_add(self.strip_len())
     }
 
+    /// The convolution's scratch and all rows of its output that windows reach.
+    #[must_use]
+    pub const fn whole_scratch_len(&self) -> usize {
+        let strips = self.strip_len().saturating_mul(self.pool.output().h);
+        self.conv.scratch_len().saturating_add(strips)
+    }
+
     /// Multiply-accumulates of one run, padding counted: of the rows that windows reach.
     #[must_use]
     pub fn macs(&self) -> u64 {
         let rows = self.pool.output().h * self.pool.window().kernel;
         let row = self.conv.output().w * self.conv.output().c;
         (rows * row) as u64 * self.conv.kernel_filters().taps() as u64
+    }
+
+    /// Rows of windows that are made in one go, at least one: with more scratch than it asks for
+    /// more, because kernels prepare the weights anew each time. With rows between the windows
+    /// always one, so that these are not computed.
+    fn windows_at_once(&self, scratch_len: usize) -> usize {
+        let window = self.pool.window();
+        if window.stride > window.kernel {
+            return 1;
+        }
+        let room = scratch_len.saturating_sub(self.conv.scratch_len());
+        let rooms = room.checked_div(self.strip_len()).unwrap_or(1);
+        rooms.clamp(1, self.pool.output().h.max(1))
     }
 
     const fn strip_len(&self) -> usize {
@@ -138,13 +159,22 @@ pub fn conv_max_pool2d(
     op.input().check(input.len())?;
     out.check(output.len())?;
     check_at_least(scratch.len(), op.scratch_len())?;
+    let (pool, row_len) = (op.pool.window(), wide.w * wide.c);
+    let rows = pool.kernel * op.windows_at_once(scratch.len());
     let (strip, scratch) = scratch
-        .split_at_mut_checked(op.strip_len())
+        .split_at_mut_checked(rows * row_len)
         .unwrap_or_default();
-    let stride = op.pool.window().stride;
-    for (y, row) in output.chunks_exact_mut((out.w * out.c).max(1)).enumerate() {
-        arch::conv2d(&op.conv, input, y * stride, strip, scratch);
-        pool_row(op.pool.window(), strip, wide, row);
+    let out_len = (out.w * out.c).max(1);
+    let windows = (rows / pool.kernel).max(1);
+    for (index, outputs) in output.chunks_mut(windows * out_len).enumerate() {
+        let len = outputs.len() / out_len * pool.kernel * row_len;
+        let strip = strip.get_mut(..len).unwrap_or_default();
+        let first_row = index * windows * pool.stride;
+        arch::conv2d(&op.conv, input, first_row, strip, scratch);
+        let rows = strip.chunks_exact((pool.kernel * row_len).max(1));
+        for (out, rows) in outputs.chunks_exact_mut(out_len).zip(rows) {
+            pool_row(pool, rows, wide, out);
+        }
     }
     Ok(())
 }
@@ -175,13 +205,17 @@ mod tests {
             let op = ConvMaxPool2d::new(conv, pool).unwrap();
 
             let expected = run(op.output(), 0, |out, _| reference(&op, &p.x, out));
-            let got = run(op.output(), op.scratch_len(), |out, scratch| {
-                conv_max_pool2d(&op, &p.x, out, scratch)
-            });
-            prop_assert_eq!(&got, &expected);
+            // One strip at a time, two, and all.
+            let two = op.scratch_len() + op.strip_len();
+            for scratch_len in [op.scratch_len(), two, op.whole_scratch_len()] {
+                let got = run(op.output(), scratch_len, |out, scratch| {
+                    conv_max_pool2d(&op, &p.x, out, scratch)
+                });
+                prop_assert_eq!(&got, &expected);
+            }
             let wide = run(conv.output(), 0, |out, _| conv2d::reference(&conv, &p.x, out));
             let apart = run(op.output(), 0, |out, _| max_pool2d::reference(&pool, &wide, out));
-            prop_assert_eq!(got, apart);
+            prop_assert_eq!(expected, apart);
         }
     }
 
