@@ -142,6 +142,40 @@ fn the_network_in_the_readme_runs_on_the_device() {
 }
 
 #[test]
+fn engines_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |arguments: &[&str]| onelook(folder.path(), &[&["bench"], arguments].concat());
+    let output = bench(&["--preset", "nano", "--seconds", "0", "--json"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["macs"], &report["rounds"]),
+        (&3_283_200.into(), &5.into())
+    );
+    assert_eq!(report["threads"], 1);
+    let figures = report["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 2 * 2 * 3);
+    for figure in figures {
+        let [low, high] = [0, 1].map(|at| figure["quartiles_us"][at].as_f64().unwrap());
+        let median = figure["median_us"].as_f64().unwrap();
+        assert!(0.0 < low && low <= median && median <= high, "{figure}");
+        if figure["engine"] == "shared" {
+            assert_eq!(figure["shared_is_faster"], 1.0);
+        }
+    }
+    refused(
+        &bench(&["--preset", "koch"]),
+        2,
+        &["network.layers[7]", "sigmoid"],
+    );
+    refused(&bench(&["--preset", "mikro"]), 2, &["mikro", "micro"]);
+    refused(&bench(&["absent"]), 1, &["absent/model.onelook"]);
+    refused(&bench(&[]), 2, &["--preset", "RUN"]);
+    refused(&bench(&["absent", "--threads", "0"]), 2, &["--threads"]);
+}
+
+#[test]
 fn data_errors_name_the_file_and_the_fix() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

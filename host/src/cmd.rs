@@ -2,6 +2,7 @@
 //! [`Verdict`].
 
 mod args;
+mod bench;
 mod budget;
 mod completions;
 mod download;
@@ -89,6 +90,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
+    /// Measure how fast shared, tract and onnxruntime run a network on this computer.
+    Bench(bench::Args),
     /// Show what is in a model file, or in a network before it is trained, and what it costs on a
     /// device.
     Inspect(inspect::Args),
@@ -109,6 +112,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Download(args) => download::run(&args),
             Command::Completions(args) => completions::run(&args),

@@ -26,6 +26,7 @@ use rayon::prelude::*;
 
 use crate::dataset::Drawing;
 use crate::export::Bundle;
+use crate::export::onnx::float_encoder;
 use crate::export::read::expose_layers;
 use crate::float_net::FloatNetError;
 use crate::quantize::INPUT_EXPONENT;
@@ -108,6 +109,8 @@ pub enum Graph {
     Encoder,
     /// The encoder with every layer's quantized output behind the embedding.
     Layers,
+    /// The float network's encoder.
+    FloatEncoder,
 }
 
 impl Graph {
@@ -117,13 +120,18 @@ impl Graph {
     /// The graph's ONNX file.
     ///
     /// # Errors
-    /// A sentence when the encoder's layers cannot be exposed.
+    /// A sentence when a graph that is no file cannot be made.
     fn onnx(self, bundle: &Bundle) -> Result<Cow<'_, [u8]>, String> {
         Ok(match self {
             Self::FloatPair => bundle.float_onnx().into(),
             Self::Int8Pair => bundle.int8_onnx().into(),
             Self::Encoder => bundle.encoder_onnx().into(),
             Self::Layers => expose_layers(bundle.encoder_onnx())?.into(),
+            Self::FloatEncoder => {
+                let net = bundle.float_net().map_err(|error| error.to_string())?;
+                let graph = float_encoder(&net).map_err(|error| error.to_string())?;
+                graph.into_bytes(&[]).into()
+            }
         })
     }
 }

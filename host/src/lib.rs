@@ -9,10 +9,12 @@
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
+//! | [`bench`]                                                | how fast engines are on this computer           |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
 
 pub mod augment;
 pub mod baseline;
+pub mod bench;
 pub mod checkpoint;
 pub mod cmd;
 pub mod config;

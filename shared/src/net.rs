@@ -1,7 +1,8 @@
 //! The encoder: runs a [`ModelView`] on the operators, image to embedding.
 //!
-//! In: the network's input `[h][w][1]` and an arena of [`ModelView::arena_len`] bytes. Out: the
-//! embedding, `[h][w][c]` of the last layer. The only place where model and operators meet.
+//! In: the network's input `[h][w][1]` and an arena of [`ModelView::arena_len`] bytes or
+//! more. Out: the embedding, `[h][w][c]` of the last layer. The only place where model and
+//! operators meet.
 
 use core::ops::Range;
 
@@ -22,7 +23,7 @@ impl<'m> Encoder<'m> {
         Self { model }
     }
 
-    /// Embeds one image.
+    /// Embeds one image. Whatever the arena's length, the embedding is the same.
     ///
     /// # Errors
     /// [`ShapeError::Length`] when `image` or `embedding` has another length than the model asks
@@ -59,6 +60,16 @@ impl<'m> Encoder<'m> {
         chain.finish(embedding)
     }
 
+    /// Bytes of working memory with which [`Self::embed`] makes every step in one go; more is of no
+    /// use. Where memory is plenty and kernels prepare weights, this is faster than
+    /// [`ModelView::arena_len`].
+    #[must_use]
+    pub fn roomy_arena_len(&self) -> usize {
+        let steps = self.model.steps();
+        let longest = steps.map(|operator| operator.roomy_arena_len()).max();
+        longest.unwrap_or(0).max(self.model.arena_len())
+    }
+
     /// Bytes of working memory that [`Self::embed_observed`] needs.
     #[must_use]
     pub fn observed_arena_len(&self) -> usize {
@@ -86,7 +97,9 @@ impl<'a> Chain<'a> {
     ) -> Result<Self, ShapeError> {
         model.input().check(image.len())?;
         let short = too_short(arena, arena_len);
-        let arena = arena.get_mut(..arena_len).ok_or(short)?;
+        if arena.len() < arena_len {
+            return Err(short);
+        }
         let input = arena.get_mut(..image.len()).ok_or(short)?;
         input.copy_from_slice(image);
         Ok(Self {

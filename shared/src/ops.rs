@@ -127,6 +127,16 @@ impl Operator<'_> {
         }
     }
 
+    /// As [`Self::arena_len`] with the scratch that lets the operator run in one go.
+    #[must_use]
+    pub const fn roomy_arena_len(&self) -> usize {
+        let more = match self {
+            Self::ConvMaxPool2d(op) => op.whole_scratch_len().saturating_sub(op.scratch_len()),
+            _ => 0,
+        };
+        self.arena_len().saturating_add(more)
+    }
+
     /// Multiply-accumulates of one run, padding counted; saturates instead of wrapping.
     #[must_use]
     pub fn macs(&self) -> u64 {

@@ -1,11 +1,18 @@
 //! The device's own code as an engine: what every other engine must equal bit for bit.
 
+use std::cell::RefCell;
+
 use shared::decide::Decider;
 use shared::model::{Layer, ModelView};
 use shared::net::Encoder;
 use shared::shape::Hwc;
 
 use super::{Embedder, EngineError};
+
+thread_local! {
+    /// Each thread's arena, as long as the longest so far: an encoder clears nothing in it.
+    static ARENA: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The operators of `shared` on a checked model.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +63,19 @@ impl Embedder for Shared<'_> {
     }
 
     fn embed(&self, input: &[u8]) -> Result<Vec<u8>, EngineError> {
-        let mut arena = vec![0; self.model.arena_len()];
+        let encoder = Encoder::new(self.model);
         let mut embedding = vec![0; self.model.embedding_len()];
-        Encoder::new(self.model).embed(input, &mut arena, &mut embedding)?;
+        ARENA.with_borrow_mut(|arena| {
+            let len = encoder.roomy_arena_len();
+            if arena.len() < len {
+                arena.resize(len, 0);
+            }
+            encoder.embed(
+                input,
+                arena.get_mut(..len).unwrap_or_default(),
+                &mut embedding,
+            )
+        })?;
         Ok(embedding)
     }
 

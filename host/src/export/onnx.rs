@@ -50,6 +50,23 @@ pub fn float_pair(net: &FloatNet) -> Result<Graph, ExportError> {
     Ok(graph)
 }
 
+/// One image to its embedding, in `f32`: no file of an export, but what engines are timed with.
+///
+/// # Errors
+/// [`ExportError`] when weights are missing.
+pub fn float_encoder(net: &FloatNet) -> Result<Graph, ExportError> {
+    let mut graph = Graph::new(
+        "onelook-encoder",
+        "One image to its embedding. 32-bit floats.",
+    );
+    net.check()?;
+    declare_image(&mut graph, "image", &net.spec);
+    float_tower(&mut graph, net, "image")?;
+    let doc = "[N][c*h*w], channel by channel";
+    graph.output("image.embedding", &[net.spec.embedding()?.len()], doc);
+    Ok(graph)
+}
+
 /// Two images to logit and probability, in the device's integers.
 ///
 /// # Errors

@@ -70,6 +70,13 @@ impl<'m> ConvMaxPool2d<'m> {
         self.conv.scratch_len().saturating_add(self.strip_len())
     }
 
+    /// The convolution's scratch and all rows of its output that windows reach.
+    #[must_use]
+    pub const fn whole_scratch_len(&self) -> usize {
+        let strips = self.strip_len().saturating_mul(self.pool.output().h);
+        self.conv.scratch_len().saturating_add(strips)
+    }
+
     /// Multiply-accumulates of one run, padding counted: of the rows that windows reach.
     #[must_use]
     pub fn macs(&self) -> u64 {
