@@ -6,6 +6,7 @@
 mod audit;
 pub mod bench;
 mod kernels;
+mod selftest;
 mod size;
 mod symbols;
 mod toolchain;
@@ -15,6 +16,7 @@ use std::process::Command;
 
 pub use audit::audit;
 pub use kernels::kernels;
+pub use selftest::selftest;
 pub use size::{Size, size};
 pub use symbols::Symbols;
 pub use toolchain::{Toolchain, toolchain};
@@ -93,6 +95,8 @@ pub enum Program {
     Trials,
     /// Runs every operator between two marks.
     Bench,
+    /// Solves small problems of every shape, each operator against its reference.
+    Selftest,
 }
 
 impl Program {
@@ -102,6 +106,7 @@ impl Program {
         match self {
             Self::Trials => "onelook-firmware",
             Self::Bench => "onelook-bench",
+            Self::Selftest => "onelook-selftest",
         }
     }
 }
