@@ -9,7 +9,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use shared::shape::ShapeError;
 
 use crate::layers::Layer;
-use crate::operator::{Buffer, Operator, Values};
+use crate::operator::{Buffer, Operator};
 use crate::random::Random;
 
 /// Memory for one layer at a time.
@@ -46,17 +46,16 @@ impl Check<'_> {
     pub(crate) fn run(
         &mut self,
         layer: &Layer,
-        values: Values,
         seed: u64,
         fast: impl FnOnce(&Operator<'_>, &[u8], &mut [u8], &mut [u8]) -> Result<(), ShapeError>,
     ) -> Result<Outcome, ShapeError> {
         let mut random = Random::new(seed);
         let mut parameters = Buffer::new(self.parameters);
-        let operator = Operator::draw(layer, values, &mut random, &mut parameters)?;
+        let operator = Operator::draw(layer, &mut random, &mut parameters)?;
         let (input_len, output_len) = (layer.input.len(), layer.output()?.len());
         let mut arena = Buffer::new(self.arena);
         let (input, output) = (arena.take(input_len)?, arena.take(output_len)?);
-        operator.fill_input(values, &mut random, input);
+        operator.fill_input(&mut random, input);
         // A value that is never written must not be right by chance.
         output.fill(0xa5);
         // Exactly as much as is asked for, and full of what must not matter.

@@ -10,7 +10,7 @@ use shared::ops;
 use shared::shape::{Hwc, ShapeError};
 
 use crate::layers::{Layer, MAX_LAYERS, Net};
-use crate::operator::{Buffer, Operator, Values};
+use crate::operator::{Buffer, Operator};
 use crate::random::Random;
 
 /// One layer of a chain.
@@ -40,7 +40,7 @@ impl<'m> Chain<'m> {
         let mut steps = [None; MAX_LAYERS];
         for (step, &spec) in steps.iter_mut().zip(net.layers) {
             let layer = Layer { input: shape, spec };
-            let operator = Operator::draw(&layer, Values::Typical, random, buffer)?;
+            let operator = Operator::draw(&layer, random, buffer)?;
             let Operator::Step(planned) = operator else {
                 // The head is no step of a net.
                 return Err(ShapeError::Length {

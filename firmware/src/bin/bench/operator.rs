@@ -13,20 +13,11 @@ use shared::ops::l1_head::{self, L1Head, l1_head};
 use shared::ops::linear::Linear;
 use shared::ops::max_pool2d::MaxPool2d;
 use shared::ops::pointwise::Pointwise;
-use shared::quant::{MAX_SHIFT, requantize};
+use shared::quant::requantize;
 use shared::shape::{Hwc, ShapeError, Window};
 
 use crate::layers::{Layer, Spec, pool_window};
 use crate::random::Random;
-
-/// How parameters are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Values {
-    /// As in a trained network: most outputs are neither 0 nor 255.
-    Typical,
-    /// Anything that the format allows.
-    Extreme,
-}
 
 /// An operator with random parameters.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +45,11 @@ impl<'m> Operator<'m> {
     /// Draws the layer's parameters and puts them into `buffer`.
     pub(crate) fn draw(
         layer: &Layer,
-        values: Values,
         random: &mut Random,
         buffer: &mut Buffer<'m>,
     ) -> Result<Self, ShapeError> {
         let input = layer.input;
-        let mut filters = |taps, c_out| filters(taps, c_out, values, random, buffer);
+        let mut filters = |taps, c_out| filters(taps, c_out, random, buffer);
         let square = |window: Window, c| Hwc::new(window.kernel, window.kernel, c).len();
         let step = match layer.spec {
             Spec::Conv2d { c_out, window } if window == PIXEL => {
@@ -110,10 +100,9 @@ impl<'m> Operator<'m> {
     }
 
     /// Draws an input.
-    pub(crate) fn fill_input(&self, values: Values, random: &mut Random, input: &mut [u8]) {
+    pub(crate) fn fill_input(&self, random: &mut Random, input: &mut [u8]) {
         match self {
             Self::Requantize => random.fill_accs(input.as_chunks_mut().0),
-            _ if values == Values::Extreme && random.below(4) == 0 => input.fill(255),
             _ => random.fill_bytes(input),
         }
     }
@@ -175,20 +164,16 @@ impl<'m> Operator<'m> {
 fn filters<'m>(
     taps: usize,
     c_out: usize,
-    values: Values,
     random: &mut Random,
     buffer: &mut Buffer<'m>,
 ) -> Result<Filters<'m>, ShapeError> {
-    let weight = weights(buffer.take(taps.saturating_mul(c_out))?, values, random);
+    let weight = weights(buffer.take(taps.saturating_mul(c_out))?, random);
     let (bias, _) = buffer.take(c_out.saturating_mul(4))?.as_chunks_mut();
     let shift = buffer.take(c_out)?;
-    let (bias_limit, least_shift, shifts) = match values {
-        // Random signs: a sum of n products grows with the root of n.
-        Values::Typical => (2000, 4 + (usize::BITS - taps.leading_zeros()) / 2, 2),
-        Values::Extreme => (u16::MAX, 0, MAX_SHIFT + 1),
-    };
-    random.fill_biases(bias, bias_limit);
-    shift.fill_with(|| (least_shift + random.below(u16::from(shifts))) as u8);
+    random.fill_biases(bias);
+    // Random signs: a sum of n products grows with the root of n.
+    let least_shift = 4 + (usize::BITS - taps.leading_zeros()) / 2;
+    shift.fill_with(|| (least_shift + random.below(2)) as u8);
     Ok((weight, Bias::new(bias), shift))
 }
 
@@ -209,13 +194,9 @@ fn requantize_all(accs: &[u8], output: &mut [u8]) {
     }
 }
 
-fn weights<'m>(bytes: &'m mut [u8], values: Values, random: &mut Random) -> &'m [i8] {
+fn weights<'m>(bytes: &'m mut [u8], random: &mut Random) -> &'m [i8] {
     let weights: &mut [i8] = bytemuck::cast_slice_mut(bytes);
-    match (values, random.below(4)) {
-        (Values::Extreme, 0) => weights.fill(-64),
-        (Values::Extreme, 1) => weights.fill(63),
-        _ => random.fill_weights(weights),
-    }
+    random.fill_weights(weights);
     weights
 }
 

@@ -40,9 +40,8 @@ impl Random {
         accs.fill_with(|| (self.next() as i32 >> 8).to_le_bytes());
     }
 
-    /// Fills with biases, a quarter of `limit` on the negative side.
-    pub(crate) fn fill_biases(&mut self, biases: &mut [[u8; 4]], limit: u16) {
-        let least = i32::from(limit / 4);
-        biases.fill_with(|| (self.below(limit) as i32 - least).to_le_bytes());
+    /// Fills with biases in `-500..1500`.
+    pub(crate) fn fill_biases(&mut self, biases: &mut [[u8; 4]]) {
+        biases.fill_with(|| (self.below(2000) as i32 - 500).to_le_bytes());
     }
 }

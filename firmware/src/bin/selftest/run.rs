@@ -2,6 +2,7 @@
 //!
 //! In: a problem and memory. Out: `None` when the operator has no such shape, else what is wrong.
 
+use shared::ops::conv_max_pool2d::{self, ConvMaxPool2d, conv_max_pool2d};
 use shared::ops::conv2d::{self, Conv2d, conv2d};
 use shared::ops::depthwise_conv2d::{self, DepthwiseConv2d, depthwise_conv2d};
 use shared::ops::global_average_pool::{self, GlobalAveragePool, global_average_pool};
@@ -9,7 +10,7 @@ use shared::ops::l1_head::{self, L1Head, l1_head};
 use shared::ops::linear::{self, Linear, linear};
 use shared::ops::max_pool2d::{self, MaxPool2d, max_pool2d};
 use shared::ops::pointwise::{self, Pointwise, pointwise};
-use shared::shape::Hwc;
+use shared::shape::{Hwc, Window};
 
 use crate::check::{Check, Wrong};
 use crate::problem::{Parameters, Problem, Random, take};
@@ -25,8 +26,9 @@ pub(crate) struct Buffers<'b> {
 pub(crate) type Run = fn(&Problem, &mut Random, &mut Buffers<'_>) -> Option<Result<(), Wrong>>;
 
 /// Every operator with its name.
-pub(crate) const OPERATORS: [(&str, Run); 7] = [
+pub(crate) const OPERATORS: [(&str, Run); 8] = [
     ("conv2d", run_conv2d),
+    ("conv_max_pool2d", run_conv_max_pool2d),
     ("pointwise", run_pointwise),
     ("linear", run_linear),
     ("depthwise_conv2d", run_depthwise_conv2d),
@@ -68,6 +70,42 @@ fn run_conv2d(
         lens,
         |out, scratch| conv2d(&op, x, out, scratch),
         |out| conv2d::reference(&op, x, out),
+    ))
+}
+
+/// The problem's convolution and a pooling behind it, with room for any number of rows at a time.
+fn run_conv_max_pool2d(
+    problem: &Problem,
+    random: &mut Random,
+    buffers: &mut Buffers<'_>,
+) -> Option<Result<(), Wrong>> {
+    let &Problem {
+        input,
+        window,
+        c_out,
+    } = problem;
+    let taps = Hwc::new(window.kernel, window.kernel, input.c).len();
+    let p = Parameters::draw(random, buffers.parameters, taps, c_out)?;
+    let conv = Conv2d::new(input, window, p.weight, p.bias, p.shift).ok()?;
+    if conv.output().len() * taps > MAX_MACS {
+        return None;
+    }
+    let kernel = 1 + random.below(3);
+    let window = Window {
+        kernel,
+        stride: kernel + random.below(2),
+        pad: 0,
+    };
+    let pool = MaxPool2d::new(conv.output(), window).ok()?;
+    let op = ConvMaxPool2d::new(conv, pool)?;
+    let x = draw_input(random, buffers.input, input.len())?;
+    let room = random.below(2000);
+    let lens = [op.output().len(), op.scratch_len() + room];
+    Some(buffers.check.run(
+        random,
+        lens,
+        |out, scratch| conv_max_pool2d(&op, x, out, scratch),
+        |out| conv_max_pool2d::reference(&op, x, out),
     ))
 }
 
