@@ -4,7 +4,7 @@
 //! |----------------------------------------------------------|-------------------------------------------------|
 //! | [`dataset`], [`omniglot`], [`glyphs`]                    | drawings, and where they come from              |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
-//! | [`spec`], [`config`]                                     | the network and its recipe as plain data        |
+//! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
@@ -15,6 +15,7 @@
 pub mod augment;
 pub mod baseline;
 pub mod bench;
+pub mod boards;
 pub mod checkpoint;
 pub mod cmd;
 pub mod config;

@@ -12,6 +12,7 @@ use shared::shape::{Hwc, Window};
 
 use super::budget::untrained_model;
 use super::{Failure, Verdict};
+use crate::boards::{BOARDS, Budget};
 use crate::config::Config;
 use crate::quantize::exact::{FloatOnly, float_only};
 use crate::spec::{LayerSpec, NetSpec};
@@ -65,6 +66,8 @@ struct DeviceCosts {
     embedding_bytes: usize,
     /// Where in the arena each step works.
     steps: Vec<StepRow>,
+    /// What the model takes of some boards.
+    boards: Vec<Budget>,
 }
 
 /// One layer, or two that run as one; places are `[first, end]` bytes of the arena.
@@ -251,6 +254,12 @@ impl DeviceCosts {
             arena_bytes: model.arena_len(),
             embedding_bytes: model.embedding_len(),
             steps: steps(model),
+            boards: BOARDS
+                .map(|board| {
+                    let ram = model.arena_len() + model.embedding_len();
+                    Budget::new(board, model.bytes().len(), ram)
+                })
+                .into(),
         }
     }
 }
@@ -329,6 +338,10 @@ impl Inspection {
                 "\nThe arena, by first and last byte:\n\n{}\n",
                 device.table()
             );
+            words += &format!(
+                "\nModel, and arena with one embedding; the program takes some of both:\n\n{}\n",
+                device.boards_table()
+            );
         }
         for reason in &self.float_only {
             words += &format!("\n{reason}\n");
@@ -393,6 +406,28 @@ impl DeviceCosts {
                 bytes(step.scratch),
                 bytes(step.output),
                 step.bytes.to_string(),
+            ]);
+        }
+        table
+    }
+}
+
+impl DeviceCosts {
+    fn boards_table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header(["board", "processor", "flash", "RAM", ""]);
+        for budget in &self.boards {
+            let Budget { board, .. } = budget;
+            let share =
+                |share: f64, of: usize| format!("{:.1} % of {} KiB", 100.0 * share, of / 1024);
+            let fits = if budget.fits() { "fits" } else { "too large" };
+            table.add_row([
+                board.name.to_owned(),
+                board.core.to_owned(),
+                share(budget.flash_share, board.flash),
+                share(budget.ram_share, board.ram),
+                fits.to_owned(),
             ]);
         }
         table
