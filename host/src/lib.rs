@@ -7,6 +7,7 @@
 //! | [`spec`], [`config`]                                     | the network and its recipe as plain data        |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
 //! | [`float_net`], [`untrained`], [`checkpoint`]             | what training hands on                          |
+//! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
@@ -23,6 +24,7 @@ pub mod export;
 pub mod files;
 pub mod float_net;
 pub mod glyphs;
+pub mod import;
 pub mod omniglot;
 pub mod quantize;
 pub mod report;
