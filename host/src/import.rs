@@ -8,6 +8,7 @@
 //! |---------------|--------------------------------------------------------------------------|
 //! | [`tensor`]    | constants as they are stored                                             |
 //! | [`graph`]     | nodes and values by name; the way from the output back to the inputs     |
+//! | [`node`]      | one node: attributes, inputs, and its refusal in words                   |
 //! | [`constants`] | what exporters compute from constants: shapes, paddings, axes            |
 //! | [`chain`]     | nodes to [`Step`]s: shapes checked, weights read                         |
 //! | [`fold`]      | steps to layers: normalization and the look of the images go into weights |
@@ -24,9 +25,11 @@ pub mod fit;
 pub mod fold;
 pub mod graph;
 pub mod head;
+pub mod node;
 pub mod pairs;
 pub mod shift;
 pub mod tensor;
+pub mod wire;
 
 use prost::Message;
 use tract_onnx::pb::ModelProto;
@@ -37,9 +40,12 @@ use graph::{Graph, Route};
 pub use head::Head;
 pub use tensor::External;
 
-/// Larger files are refused unread: a network for a microcontroller has megabytes of weights, and
-/// a hostile file of this size cannot be made to fill the memory.
+/// Larger files are refused unread: a network for a microcontroller has megabytes of weights.
 pub const MAX_FILE: usize = 256 << 20;
+/// Bytes of a file that are not weights, at most: see [`wire`].
+const MAX_STRUCTURE: usize = 4 << 20;
+/// Messages and texts of a file, at most.
+const MAX_MESSAGES: usize = 1 << 17;
 
 /// What an ONNX file says, before anything is folded.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +78,7 @@ pub enum Output {
 /// Reads an encoder or a siamese network whose weights are all in the file.
 ///
 /// # Errors
-/// [`ImportError`]. Never panics and never allocates more than a few times the file's size,
-/// whatever the bytes.
+/// [`ImportError`]. Never panics, whatever the bytes, and makes nothing much larger than they are.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ImportError> {
     parse_with(bytes, &External::new())
 }
@@ -160,6 +165,14 @@ fn decode(bytes: &[u8]) -> Result<ModelProto, ImportError> {
         let (got, most) = (bytes.len() >> 20, MAX_FILE >> 20);
         return Err(ImportError::File(format!(
             "it has {got} MiB, at most {most} are read"
+        )));
+    }
+    let census = wire::census(bytes);
+    let structure = bytes.len().saturating_sub(census.weights);
+    if structure > MAX_STRUCTURE || census.messages > MAX_MESSAGES {
+        return Err(ImportError::File(format!(
+            "it has {} parts and {structure} bytes that are not weights, more than any network for a microcontroller",
+            census.messages
         )));
     }
     let model = ModelProto::decode(bytes).map_err(|error| ImportError::File(error.to_string()))?;

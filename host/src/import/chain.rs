@@ -19,7 +19,8 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{ValueInfoProto, type_proto};
 
 use super::ImportError;
-use super::graph::{Graph, Node, shown};
+use super::graph::Graph;
+use super::node::{Node, shown};
 use super::tensor::{Tensor, Values};
 
 /// Largest side of the image.

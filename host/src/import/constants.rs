@@ -3,7 +3,8 @@
 //! In: the name of a value. Out: its [`Tensor`]. Only small lists and the weights themselves are
 //! ever made, and only a few nodes are looked at for each value.
 
-use super::graph::{Graph, Node};
+use super::graph::Graph;
+use super::node::Node;
 use super::tensor::{Tensor, Values, decode};
 
 /// Nodes behind one constant; PyTorch's longest, the padding of `F.pad`, has 14.

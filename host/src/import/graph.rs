@@ -8,17 +8,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
-};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 
 use super::ImportError;
-use super::tensor::{External, Tensor};
+use super::node::{Node, shown};
+use super::tensor::External;
 
 /// Older operators mean other things.
 const FIRST_OPSET: i64 = 7;
 /// Nodes that are looked at when it is asked whether a value is constant.
-const BUDGET: usize = 4096;
+const BUDGET: usize = 256;
 
 /// A decoded graph.
 #[derive(Debug)]
@@ -175,25 +174,26 @@ impl<'g> Graph<'g> {
         let mut nodes = Vec::new();
         let mut name = name;
         let end = loop {
-            if let Some(input) = self.proto.input.iter().find(|input| input.name == name)
-                && !self.initializers.contains_key(name)
-            {
+            if let Some(input) = self.image(name) {
                 break End::Input(input);
             }
-            let node = self
-                .producer(name)
-                .ok_or_else(|| ImportError::File(format!("nothing computes the value {name:?}")))?;
+            let node = self.producer(name).ok_or_else(|| nowhere(name))?;
             if nodes.len() > self.proto.node.len() {
                 return Err(node.refuse("it depends on its own output", "export the network again"));
             }
-            let mut active = node.activations();
-            let first = active.next();
-            if active.next().is_some() {
+            let active: Vec<&str> = node.activations().collect();
+            if active.len() > 1 {
+                let known =
+                    |name: &str| self.image(name).is_some() || self.producers.contains_key(name);
+                if let Some(name) = active.iter().find(|name| !known(name)) {
+                    return Err(nowhere(name));
+                }
                 if node.op() == "Sub" {
                     break End::Difference(node);
                 }
                 return Err(node.branch());
             }
+            let first = active.first().copied();
             name = first.ok_or_else(|| {
                 node.refuse(
                     "it does not depend on the image",
@@ -206,6 +206,13 @@ impl<'g> Graph<'g> {
         Ok((nodes, end))
     }
 
+    /// The input of that name, when it is no weight.
+    fn image(&self, name: &str) -> Option<&'g ValueInfoProto> {
+        let mut inputs = self.proto.input.iter();
+        let input = inputs.find(|input| input.name == name);
+        input.filter(|_| !self.initializers.contains_key(name))
+    }
+
     pub(super) fn producer(&'g self, name: &str) -> Option<Node<'g>> {
         let proto = self.producers.get(name)?;
         Some(Node { proto, graph: self })
@@ -216,7 +223,11 @@ impl<'g> Graph<'g> {
     }
 
     /// Whether a value depends on no image.
-    fn is_constant(&self, name: &str, budget: &mut usize) -> bool {
+    pub(super) fn is_constant(&self, name: &str) -> bool {
+        self.is_constant_within(name, &mut BUDGET.clone())
+    }
+
+    fn is_constant_within(&self, name: &str, budget: &mut usize) -> bool {
         if self.initializers.contains_key(name) {
             return true;
         }
@@ -237,7 +248,7 @@ impl<'g> Graph<'g> {
                 .iter()
                 .take(count)
                 .filter(|input| !input.is_empty());
-            inputs.all(|input| self.is_constant(input, budget))
+            inputs.all(|input| self.is_constant_within(input, budget))
         })
     }
 
@@ -255,200 +266,10 @@ enum End<'g> {
     Difference(Node<'g>),
 }
 
-fn standard(domain: &str) -> bool {
+fn nowhere(name: &str) -> ImportError {
+    ImportError::File(format!("nothing computes the value {:?}", shown(name)))
+}
+
+pub(super) fn standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
-}
-
-/// A node with the graph around it.
-#[derive(Debug, Clone, Copy)]
-pub struct Node<'g> {
-    proto: &'g NodeProto,
-    pub(super) graph: &'g Graph<'g>,
-}
-
-impl<'g> Node<'g> {
-    /// The operator; empty when it is none of the standard.
-    #[must_use]
-    pub fn op(&self) -> &'g str {
-        if standard(&self.proto.domain) {
-            &self.proto.op_type
-        } else {
-            ""
-        }
-    }
-
-    /// Name, operator and inputs.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let NodeProto {
-            name,
-            op_type,
-            domain,
-            input,
-            ..
-        } = self.proto;
-        let name = if name.is_empty() { self.output() } else { name };
-        let inputs: Vec<String> = input.iter().take(4).map(|input| shown(input)).collect();
-        let dot = if domain.is_empty() { "" } else { "." };
-        let op = format!("{}{dot}{}", shown(domain), shown(op_type));
-        format!("node `{}` ({op} of {})", shown(name), inputs.join(", "))
-    }
-
-    /// Name of an input; `None` when it is left out.
-    #[must_use]
-    pub fn input(&self, index: usize) -> Option<&'g str> {
-        let name = self.proto.input.get(index)?;
-        Some(name.as_str()).filter(|name| !name.is_empty())
-    }
-
-    /// Number of inputs, those left out included.
-    #[must_use]
-    pub fn n_inputs(&self) -> usize {
-        self.proto.input.len()
-    }
-
-    /// Name of the first output.
-    #[must_use]
-    pub fn output(&self) -> &'g str {
-        self.proto.output.first().map_or("", String::as_str)
-    }
-
-    /// Number of outputs that have a name.
-    #[must_use]
-    pub fn n_outputs(&self) -> usize {
-        self.proto
-            .output
-            .iter()
-            .filter(|name| !name.is_empty())
-            .count()
-    }
-
-    /// Names of the inputs that depend on an image. `Reshape` and its like also take shapes, which
-    /// exporters compute from the image's.
-    fn activations(&self) -> impl Iterator<Item = &'g str> + use<'g> {
-        let count = match self.op() {
-            "Reshape" | "Expand" | "Squeeze" | "Unsqueeze" | "Pad" => 1,
-            _ => self.n_inputs(),
-        };
-        let graph = self.graph;
-        let inputs = self
-            .proto
-            .input
-            .iter()
-            .take(count)
-            .filter(|name| !name.is_empty());
-        inputs
-            .map(String::as_str)
-            .filter(move |name| !graph.is_constant(name, &mut BUDGET.clone()))
-    }
-
-    /// Which of the first two inputs is the activation, when the other one is constant.
-    pub(super) fn activation_is_first(&self) -> bool {
-        self.input(1)
-            .is_none_or(|name| self.graph.is_constant(name, &mut BUDGET.clone()))
-    }
-
-    fn attribute(&self, name: &str) -> Option<&'g AttributeProto> {
-        self.proto
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
-    }
-
-    /// Whether it is there.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.attribute(name).is_some()
-    }
-
-    /// An integer.
-    #[must_use]
-    pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.i)
-    }
-
-    /// A number.
-    #[must_use]
-    pub fn float(&self, name: &str, default: f32) -> f32 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.f)
-    }
-
-    /// A list of integers.
-    #[must_use]
-    pub fn ints(&self, name: &str) -> Option<&'g [i64]> {
-        self.attribute(name)
-            .map(|attribute| attribute.ints.as_slice())
-    }
-
-    /// A list of numbers.
-    #[must_use]
-    pub fn floats(&self, name: &str) -> Option<&'g [f32]> {
-        self.attribute(name)
-            .map(|attribute| attribute.floats.as_slice())
-    }
-
-    /// A text; empty when it is not there.
-    #[must_use]
-    pub fn text(&self, name: &str) -> &'g str {
-        let text = self
-            .attribute(name)
-            .and_then(|attribute| str::from_utf8(&attribute.s).ok());
-        text.unwrap_or_default()
-    }
-
-    /// A constant that is stored in the node.
-    #[must_use]
-    pub fn tensor(&self, name: &str) -> Option<&'g TensorProto> {
-        self.attribute(name)?.t.as_ref()
-    }
-
-    /// A constant input.
-    ///
-    /// # Errors
-    /// [`ImportError`] when it is missing or cannot be read.
-    pub fn constant(&self, index: usize, what: &str) -> Result<Tensor, ImportError> {
-        let name = self.input(index).ok_or_else(|| {
-            self.refuse(format!("its {what} is missing"), "export the network again")
-        })?;
-        let constant = self.graph.evaluate(name);
-        constant.map_err(|error| {
-            let rule = format!("its {what} `{}` {error}", shown(name));
-            self.refuse(rule, "it must be a number stored in the file")
-        })
-    }
-
-    /// A constant input that may be left out.
-    ///
-    /// # Errors
-    /// [`ImportError`] when it is there and cannot be read.
-    pub fn optional(&self, index: usize, what: &str) -> Result<Option<Tensor>, ImportError> {
-        self.input(index)
-            .map(|_| self.constant(index, what))
-            .transpose()
-    }
-
-    /// The refusal of this node.
-    #[must_use]
-    pub fn refuse(&self, rule: impl Into<String>, change: impl Into<String>) -> ImportError {
-        ImportError::Node {
-            node: self.describe(),
-            rule: rule.into(),
-            change: change.into(),
-        }
-    }
-
-    fn branch(&self) -> ImportError {
-        self.refuse(
-            "two ways meet here, and the encoder must be one chain of layers",
-            "remove the skip connection or the branch and train again",
-        )
-    }
-}
-
-/// A name from the file, short and on one line.
-pub(super) fn shown(name: &str) -> String {
-    let short: String = name.chars().take(60).collect();
-    short.escape_debug().to_string()
 }

@@ -3,7 +3,7 @@
 
 use super::{Op, Walk, floats};
 use crate::import::ImportError;
-use crate::import::graph::Node;
+use crate::import::node::Node;
 use crate::import::tensor::{Tensor, Values};
 
 /// `(x - mean) / sqrt(var + epsilon) * scale + bias`

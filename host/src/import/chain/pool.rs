@@ -5,7 +5,7 @@ use shared::shape::{Hwc, Window};
 use super::weighted::{padding, window, window_output};
 use super::{Op, Walk};
 use crate::import::ImportError;
-use crate::import::graph::Node;
+use crate::import::node::Node;
 use crate::import::tensor::Values;
 
 /// Largest value of each window.

@@ -3,7 +3,7 @@
 use super::{Op, Walk};
 use crate::import::ImportError;
 use crate::import::constants::resolve;
-use crate::import::graph::Node;
+use crate::import::node::Node;
 use crate::import::tensor::Values;
 
 /// `[n][c][h][w]` to `[n][c * h * w]`

@@ -4,7 +4,7 @@ use shared::shape::{Hwc, Window};
 
 use super::{MAX_WINDOW, Op, Walk, floats};
 use crate::import::ImportError;
-use crate::import::graph::Node;
+use crate::import::node::Node;
 use crate::import::tensor::Tensor;
 
 /// A convolution over all channels, or of each channel by itself.
