@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use shared::shape::Hwc;
 use tools::Progress;
 
 use super::args::DataArgs;
@@ -18,13 +18,14 @@ use crate::augment::AugmentConfig;
 use crate::checkpoint::{self, CHECKPOINT};
 use crate::config::{Config, ImportConfig, TrainConfig};
 use crate::dataset::{Background, Dataset, hex};
+use crate::engine::float::Float;
+use crate::engine::network_input;
 use crate::engine::original::Original;
-use crate::engine::{network_input, real};
 use crate::files::{create_folder, write_whole};
 use crate::float_net::{FloatHead, FloatNet};
 use crate::import::check::{Check, Subject, TOLERANCE};
 use crate::import::fold::{Folded, Ink, Look, fold};
-use crate::import::pairs::{self, Pairs};
+use crate::import::pairs::Pairs;
 use crate::import::tensor::External;
 use crate::import::{self, Head, Parsed, fit, shift};
 use crate::omniglot;
@@ -278,37 +279,34 @@ impl Import<'_> {
     /// Whether the head says *same* of the same characters, and the images have the right colours:
     /// on background alphabets that fitted nothing.
     fn check_sense(&self, net: &FloatNet, data: &Dataset, is_given: bool) -> Result<(), Failure> {
-        let drawn = pairs::draw(data);
-        let inputs = inputs_of(&drawn, net)?;
-        let separation = separation(net, &inputs, &drawn)?;
+        let drawn = Pairs::draw(data, net.spec.input()).map_err(Failure::work)?;
+        let float = Float::new(net).map_err(Failure::work)?;
+        let separation = drawn.separation(&float).map_err(Failure::work)?;
         eprintln!(
             "pairs of held-out background alphabets told apart: {:.1} % (50 is chance)",
             100.0 * separation
         );
         if is_given && separation < TURNED_OVER {
-            let other = if self.args.label_one == LabelOne::Same {
-                "different"
-            } else {
-                "same"
+            let other = match self.args.label_one {
+                LabelOne::Same => "different",
+                LabelOne::Different => "same",
             };
             return Err(Failure::Usage(format!(
                 "the head's logit is larger for different characters than for the same one; say what a label of 1 meant with --label-one {other}"
             )));
         }
-        let turned: Vec<Vec<u8>> = inputs
-            .iter()
-            .map(|image| image.iter().map(|ink| 255 - ink).collect())
-            .collect();
-        let other = self::separation(net, &turned, &drawn)?;
-        if other > separation + BETTER {
-            let ink = if self.args.ink == InkName::White {
-                "black"
-            } else {
-                "white"
+        let turned = drawn
+            .turned_over()
+            .separation(&float)
+            .map_err(Failure::work)?;
+        if turned > separation + BETTER {
+            let ink = match self.args.ink {
+                InkName::White => "black",
+                InkName::Black => "white",
             };
             eprintln!(
                 "warning: with --ink {ink} it would be {:.1} %; which colour was the ink that the network was trained on?",
-                100.0 * other
+                100.0 * turned
             );
         }
         Ok(())
@@ -404,8 +402,9 @@ fn given_head(args: &Args, parsed: &Parsed, folded: &Folded) -> Result<Option<Fl
 /// A head fitted to alphabets that may be trained on.
 fn fitted(net: &FloatNet, data: &Dataset) -> Result<FloatHead, Failure> {
     let bar = spinner("fitting a head");
-    let drawn = pairs::draw(data);
-    let embeddings = embed(net, &inputs_of(&drawn, net)?)?;
+    let drawn = Pairs::draw(data, net.spec.input()).map_err(Failure::work)?;
+    let float = Float::new(net).map_err(Failure::work)?;
+    let embeddings = drawn.embeddings(&float).map_err(Failure::work)?;
     let head = fit::fit(&embeddings, &drawn.pairs);
     bar.finish_and_clear();
     head.ok_or_else(|| {
@@ -415,34 +414,8 @@ fn fitted(net: &FloatNet, data: &Dataset) -> Result<FloatHead, Failure> {
     })
 }
 
-fn inputs_of(drawn: &Pairs, net: &FloatNet) -> Result<Vec<Vec<u8>>, Failure> {
-    let inputs = drawn
-        .images
-        .par_iter()
-        .map(|drawing| network_input(drawing, net.spec.input()));
-    inputs.collect::<Result<_, _>>().map_err(Failure::work)
-}
-
-fn embed(net: &FloatNet, inputs: &[Vec<u8>]) -> Result<Vec<Vec<f32>>, Failure> {
-    let encoder = net.encoder().map_err(Failure::work)?;
-    let embeddings = inputs.par_iter().map(|input| encoder.embed(&real(input)));
-    embeddings.collect::<Result<_, _>>().map_err(Failure::work)
-}
-
-fn separation(net: &FloatNet, inputs: &[Vec<u8>], drawn: &Pairs) -> Result<f64, Failure> {
-    let embeddings = embed(net, inputs)?;
-    let logits = drawn.pairs.iter().map(|pair| {
-        let [a, b] = pair.images;
-        net.logit(&embeddings[a], &embeddings[b])
-    });
-    let logits = logits
-        .collect::<Result<Vec<f32>, _>>()
-        .map_err(Failure::work)?;
-    Ok(pairs::separation(&drawn.pairs, &logits))
-}
-
 /// Every PNG of a folder as a network input.
-fn from_folder(folder: &Path, input: shared::shape::Hwc) -> Result<Vec<Vec<u8>>, Failure> {
+fn from_folder(folder: &Path, input: Hwc) -> Result<Vec<Vec<u8>>, Failure> {
     let refuse = |path: &Path, message: &dyn std::fmt::Display| {
         Failure::Usage(format!("{}: {message}", path.display()))
     };

@@ -1,81 +1,114 @@
 //! Pairs of drawings: of the same character, and of two characters of one alphabet.
 //!
-//! In: alphabets that may be trained on. Out: [`Pair`]s, as many of the one kind as of the other,
-//! always by two drawers; and how well a head tells the kinds apart.
-
-use std::sync::Arc;
+//! In: alphabets that may be trained on. Out: [`Pairs`], as many of the one kind as of the other,
+//! always by two drawers; and how well a network tells the kinds apart.
 
 use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use shared::shape::{Hwc, ShapeError};
 
 use super::fit::Pair;
-use crate::dataset::{Dataset, Drawing};
+use crate::dataset::Dataset;
+use crate::engine::float::Float;
+use crate::engine::{Embedder, EngineError, network_input};
 
 /// Drawings of each character.
 const DRAWERS: usize = 4;
 const SEED: u64 = 0x7061_6972;
 
-/// Drawings and pairs of them.
-#[derive(Debug, Clone, Default)]
+/// Network inputs and pairs of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pairs {
-    /// Every drawing that a pair uses, once.
-    pub images: Vec<Arc<Drawing>>,
-    /// Alternately of the same and of different characters.
+    /// Every drawing that a pair uses, once, `[h][w]`.
+    pub images: Vec<Vec<u8>>,
+    /// In a random order, so that a part of them is of all alphabets.
     pub pairs: Vec<Pair>,
 }
 
-/// Draws pairs of every character of `data`; always the same ones.
-#[must_use]
-pub fn draw(data: &Dataset) -> Pairs {
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let mut drawn = Pairs::default();
-    for alphabet in &data.alphabets {
-        let n_drawers = alphabet.n_drawers();
-        let (n_characters, count) = (alphabet.characters.len(), DRAWERS.min(n_drawers));
-        if n_characters < 2 || count < 2 {
-            continue;
-        }
-        let first = drawn.images.len();
-        let drawers = index::sample(&mut rng, n_drawers, count).into_vec();
-        for character in &alphabet.characters {
-            drawn.images.extend(
-                drawers
-                    .iter()
-                    .map(|&drawer| character.drawings[drawer].clone()),
-            );
-        }
-        for character in 0..n_characters {
-            for a in 0..count {
-                for b in 0..a {
-                    let other = (character + rng.random_range(1..n_characters)) % n_characters;
-                    let at = |character: usize, drawer: usize| first + character * count + drawer;
-                    let images = [at(character, a), at(character, b)];
-                    drawn.pairs.push(Pair { images, same: true });
-                    let images = [at(character, a), at(other, b)];
-                    drawn.pairs.push(Pair {
-                        images,
+impl Pairs {
+    /// Draws pairs of every character of `data`, always the same ones.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when a drawing cannot be brought to the size of `input`.
+    pub fn draw(data: &Dataset, input: Hwc) -> Result<Self, ShapeError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+        let (mut drawings, mut pairs) = (Vec::new(), Vec::new());
+        for alphabet in &data.alphabets {
+            let n_drawers = alphabet.n_drawers();
+            let (n_characters, count) = (alphabet.characters.len(), DRAWERS.min(n_drawers));
+            if n_characters < 2 || count < 2 {
+                continue;
+            }
+            let first = drawings.len();
+            let at = |character: usize, drawer: usize| first + character * count + drawer;
+            let drawers = index::sample(&mut rng, n_drawers, count).into_vec();
+            for (c, character) in alphabet.characters.iter().enumerate() {
+                drawings.extend(drawers.iter().map(|&drawer| &character.drawings[drawer]));
+                for (a, b) in (0..count).flat_map(|a| (0..a).map(move |b| (a, b))) {
+                    let other = (c + rng.random_range(1..n_characters)) % n_characters;
+                    pairs.push(Pair {
+                        images: [at(c, a), at(c, b)],
+                        same: true,
+                    });
+                    pairs.push(Pair {
+                        images: [at(c, a), at(other, b)],
                         same: false,
                     });
                 }
             }
         }
+        let order = index::sample(&mut rng, pairs.len(), pairs.len());
+        let images = drawings
+            .par_iter()
+            .map(|drawing| network_input(drawing, input));
+        Ok(Self {
+            images: images.collect::<Result<_, _>>()?,
+            pairs: order.iter().map(|at| pairs[at]).collect(),
+        })
     }
-    // In a random order, so that a part of them is of all alphabets.
-    let order = index::sample(&mut rng, drawn.pairs.len(), drawn.pairs.len());
-    drawn.pairs = order.iter().map(|at| drawn.pairs[at]).collect();
-    drawn
+
+    /// The same pairs in the other colours.
+    #[must_use]
+    pub fn turned_over(&self) -> Self {
+        let turn = |image: &Vec<u8>| image.iter().map(|ink| 255 - ink).collect();
+        Self {
+            images: self.images.iter().map(turn).collect(),
+            pairs: self.pairs.clone(),
+        }
+    }
+
+    /// The embeddings of the images.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the network takes other images.
+    pub fn embeddings(&self, float: &Float<'_>) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.images
+            .par_iter()
+            .map(|image| float.embed(image))
+            .collect()
+    }
+
+    /// How often a pair of the same character has a larger logit than a pair of different ones:
+    /// 1 is perfect, 0.5 chance, less than that the wrong way round.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the network takes other images.
+    pub fn separation(&self, float: &Float<'_>) -> Result<f64, EngineError> {
+        let embeddings = self.embeddings(float)?;
+        let logits = self.pairs.iter().map(|pair| {
+            let [a, b] = pair.images.map(|image| &embeddings[image]);
+            Ok((float.logit(a, b)?, pair.same))
+        });
+        Ok(area_under_curve(
+            logits.collect::<Result<_, EngineError>>()?,
+        ))
+    }
 }
 
-/// How often a pair of the same character has a larger logit than a pair of different ones (the
-/// area under the ROC curve): 1 is perfect, 0.5 chance, less than that the wrong way round.
-#[must_use]
-pub fn separation(pairs: &[Pair], logits: &[f32]) -> f64 {
-    let mut ranked: Vec<(f32, bool)> = logits
-        .iter()
-        .copied()
-        .zip(pairs.iter().map(|pair| pair.same))
-        .collect();
+/// Of the receiver operating characteristic; ties count half.
+fn area_under_curve(mut ranked: Vec<(f64, bool)>) -> f64 {
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut below, mut won, mut same) = (0.0_f64, 0.0_f64, 0.0_f64);
     for tied in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
@@ -100,31 +133,32 @@ mod tests {
     #[test]
     fn pairs_are_by_two_drawers_and_half_of_each_kind() {
         let data = glyphs::synthetic(1, "background", 2, 5);
-        let Pairs { images, pairs } = draw(&data);
+        let input = Hwc::new(8, 8, 1);
+        let drawn = Pairs::draw(&data, input).unwrap();
+        let Pairs { images, pairs } = &drawn;
         assert_eq!((images.len(), pairs.len()), (2 * 5 * DRAWERS, 2 * 5 * 12));
         assert_eq!(pairs.iter().filter(|pair| pair.same).count(), 60);
         for Pair {
             images: [a, b],
             same,
-        } in &pairs
+        } in pairs
         {
             assert_ne!(a % DRAWERS, b % DRAWERS);
             assert_eq!(a / DRAWERS == b / DRAWERS, *same);
             assert_eq!(a / (5 * DRAWERS), b / (5 * DRAWERS), "one alphabet");
         }
-        assert_eq!(draw(&data).pairs, pairs);
+        assert_eq!(Pairs::draw(&data, input), Ok(drawn.clone()));
+        assert_eq!(drawn.turned_over().turned_over(), drawn);
     }
 
     #[test]
-    fn separation_counts_ties_half() {
-        let pair = |same| Pair {
-            images: [0, 1],
-            same,
+    fn ties_count_half() {
+        let area = |logits: [f64; 4]| {
+            area_under_curve(logits.into_iter().zip([true, false, true, false]).collect())
         };
-        let pairs = [pair(true), pair(false), pair(true), pair(false)];
-        assert_eq!(separation(&pairs, &[3.0, 1.0, 4.0, 2.0]), 1.0);
-        assert_eq!(separation(&pairs, &[1.0, 3.0, 2.0, 4.0]), 0.0);
-        assert_eq!(separation(&pairs, &[5.0; 4]), 0.5);
-        assert_eq!(separation(&[], &[]), 0.5);
+        assert_eq!(area([3.0, 1.0, 4.0, 2.0]), 1.0);
+        assert_eq!(area([1.0, 3.0, 2.0, 4.0]), 0.0);
+        assert_eq!(area([5.0; 4]), 0.5);
+        assert_eq!(area_under_curve(Vec::new()), 0.5);
     }
 }
