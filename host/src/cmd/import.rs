@@ -58,7 +58,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = InkName::White)]
     ink: InkName,
     /// Range of the greys: 0..1 is what ToTensor() makes.
-    #[arg(long, value_enum, default_value_t = RangeName::Unit)]
+    #[arg(long, value_enum, default_value_t = RangeName::Unit, allow_hyphen_values = true)]
     range: RangeName,
     /// Mean that Normalize() took from greys of 0 to 1.
     #[arg(
@@ -251,8 +251,10 @@ impl Import<'_> {
     fn compare(&self, net: &FloatNet) -> Result<Check, Failure> {
         let library = tools::onnxruntime::provide(&Progress::stderr()).map_err(Failure::work)?;
         let mut original = Original::open(&library, &self.args.file).map_err(Failure::work)?;
+        let float = Float::new(net).map_err(Failure::work)?;
         let subject = Subject {
-            net,
+            float: &float,
+            embedding: net.spec.embedding().map_err(Failure::work)?,
             embedding_scale: &self.folded.embedding_scale,
             output: self.parsed.output,
             image: self.parsed.image,
@@ -269,9 +271,14 @@ impl Import<'_> {
             );
             return Ok(check);
         }
+        let file = self.args.file.display();
+        if check.max_error.is_nan() {
+            return Err(Failure::Usage(format!(
+                "{file}: the network says the same of every image; is it trained, and are --ink and --range those of its training?"
+            )));
+        }
         Err(Failure::Work(format!(
-            "{}: the imported network differs from the file in onnxruntime by {:.1e} of the largest value, more than {TOLERANCE:.0e}; this is a fault of onelook import, please report it with the file",
-            self.args.file.display(),
+            "{file}: the imported network differs from the file in onnxruntime by {:.1e} of the largest value, more than {TOLERANCE:.0e}; this is a fault of onelook import, please report it with the file",
             check.max_error
         )))
     }

@@ -5,14 +5,14 @@
 //! nothing; what rounding to integers changes is measured by the accuracies of a report.
 
 use serde::Serialize;
+use shared::shape::Hwc;
 
 use super::Output;
 use super::chain::Image;
 use super::fold::{Ink, Look};
-use crate::engine::EngineError;
+use crate::engine::float::Float;
 use crate::engine::original::Original;
-use crate::engine::real;
-use crate::float_net::FloatNet;
+use crate::engine::{Embedder, EngineError};
 use crate::layout::hwc_to_chw;
 
 /// Largest difference allowed, as a share of the largest value: sums of floats in another order.
@@ -39,7 +39,9 @@ impl Check {
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The network.
-    pub net: &'a FloatNet,
+    pub float: &'a Float<'a>,
+    /// Shape of its embedding.
+    pub embedding: Hwc,
     /// What the file's embedding is of ours, per value in `[c][h][w]` order.
     pub embedding_scale: &'a [f32],
     /// What the file's output is.
@@ -60,30 +62,25 @@ impl Subject<'_> {
         original: &mut Original,
         images: &[Vec<u8>],
     ) -> Result<Check, EngineError> {
-        let encoder = self.net.encoder().map_err(|error| EngineError::Engine {
-            engine: "float".to_owned(),
-            message: error.to_string(),
-        })?;
-        let shape = self.net.spec.embedding().unwrap_or(self.net.spec.input());
         let (mut error, mut largest) = (0.0_f64, 0.0_f64);
-        for pair in images.windows(2) {
-            let [a, b] = [
-                encoder.embed(&real(&pair[0]))?,
-                encoder.embed(&real(&pair[1]))?,
-            ];
-            let shown = [self.shown(&pair[0]), self.shown(&pair[1])];
+        // The first image also with itself: of unlike ones a probability may be 0 in any engine.
+        let mut pairs: Vec<[&Vec<u8>; 2]> = images.windows(2).map(|w| [&w[0], &w[1]]).collect();
+        pairs.extend(images.first().map(|image| [image, image]));
+        for pair in &pairs {
+            let [a, b] = [self.float.embed(pair[0])?, self.float.embed(pair[1])?];
+            let shown = pair.map(|image| self.shown(image));
             let (ours, theirs) = if self.output == Output::Embedding {
                 let [first, second] = shown;
                 let (first, second) = (original.run(&[first])?, original.run(&[second])?);
                 let distance = |(a, b): (&f32, &f32)| (a - b).abs();
                 let ours: Vec<f32> = a.iter().zip(&b).map(distance).collect();
-                let ours = hwc_to_chw(&ours, shape)
+                let ours = hwc_to_chw(&ours, self.embedding)
                     .into_iter()
                     .zip(self.embedding_scale);
                 let ours: Vec<f32> = ours.map(|(value, scale)| value * scale).collect();
                 (ours, first.iter().zip(&second).map(distance).collect())
             } else {
-                let logit = self.net.logit(&a, &b)?;
+                let logit = self.float.logit(&a, &b)? as f32;
                 let probability = 1.0 / (1.0 + (-logit).exp());
                 let ours = if self.output == Output::Logit {
                     logit
@@ -107,13 +104,10 @@ impl Subject<'_> {
                 largest = largest.max(f64::from(theirs.abs()));
             }
         }
-        let max_error = if largest > 0.0 {
-            error / largest
-        } else {
-            f64::INFINITY
-        };
+        // A network that says nothing of any image cannot be compared: not a number.
+        let max_error = error / largest;
         Ok(Check {
-            pairs: images.len().saturating_sub(1),
+            pairs: pairs.len(),
             max_error,
         })
     }
