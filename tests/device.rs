@@ -12,91 +12,39 @@
 use std::fs;
 use std::time::Instant;
 
+use host::quantize::QuantNet;
 use host::spec::{LayerSpec, NetSpec};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 use shared::decide::nearest;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
-use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::model::ModelView;
 use shared::net::Encoder;
 use tests::run_device;
 use tools::qemu::QemuError;
 
-/// The parameters of one convolution.
-struct Conv {
-    weight: Vec<i8>,
-    bias: Vec<i32>,
-    shift: Vec<u8>,
-}
-
 /// A model file with random weights. Shifts keep activations in range; the head only punishes
 /// differences, so that two similar images are each other's nearest.
 fn random_model(spec: &NetSpec, rng: &mut ChaCha8Rng) -> Vec<u8> {
-    let shapes = spec.shapes().unwrap();
-    let convs: Vec<_> = spec
+    let mut net = QuantNet::blank(spec).unwrap();
+    for filters in net
         .layers
-        .iter()
-        .zip(&shapes)
-        .map(|(layer, input)| match *layer {
-            LayerSpec::Conv { c_out, kernel, .. } => {
-                let taps = kernel * kernel * input.c;
-                // Random signs: a sum of n products grows with the root of n.
-                let shift = 4 + (taps as f64).sqrt().log2().ceil() as u8;
-                Conv {
-                    weight: (0..taps * c_out)
-                        .map(|_| rng.random_range(-63..=63))
-                        .collect(),
-                    bias: (0..c_out).map(|_| rng.random_range(-500..2000)).collect(),
-                    shift: (0..c_out)
-                        .map(|_| shift + rng.random_range(0..2_u8))
-                        .collect(),
-                }
-            }
-            LayerSpec::MaxPool { .. } => Conv {
-                weight: vec![],
-                bias: vec![],
-                shift: vec![],
-            },
-        })
-        .collect();
-    let layers: Vec<_> = spec
-        .layers
-        .iter()
-        .zip(&convs)
-        .map(|(layer, conv)| match *layer {
-            LayerSpec::Conv { .. } => LayerRepr::Conv2d {
-                window: layer.window(),
-                weight: &conv.weight,
-                bias: &conv.bias,
-                shift: &conv.shift,
-                out_exponent: 6,
-            },
-            LayerSpec::MaxPool { kernel, stride } => LayerRepr::MaxPool2d { kernel, stride },
-        })
-        .collect();
-    let embedding_len = spec.embedding().unwrap().len();
-    let head: Vec<_> = (0..embedding_len)
-        .map(|_| rng.random_range(-64..=0))
-        .collect();
-    let model = ModelRepr {
-        input: spec.input(),
-        input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
-        layers: &layers,
-        head: HeadRepr {
-            weight: &head,
-            bias: rng.random_range(-10_000..10_000),
-            logit_exponent: 12,
-        },
-        provenance: "random weights",
-    };
-    let mut bytes = vec![0; model.buffer_len()];
-    model
-        .emit(&mut bytes, |content| Sha256::digest(content).into())
-        .unwrap();
-    ModelView::new_checked(&bytes).unwrap();
-    bytes
+        .iter_mut()
+        .filter_map(|layer| layer.filters.as_mut())
+    {
+        let taps = filters.weight_ohwi.len() / filters.bias.len();
+        // Random signs: a sum of n products grows with the root of n.
+        let shift = 4 + (taps as f64).sqrt().log2().ceil() as u8;
+        filters.weight_ohwi.fill_with(|| rng.random_range(-63..=63));
+        filters.bias.fill_with(|| rng.random_range(-500..2000));
+        filters
+            .shift
+            .fill_with(|| shift + rng.random_range(0..2_u8));
+    }
+    net.head.weight_hwc.fill_with(|| rng.random_range(-64..=0));
+    net.head.bias = rng.random_range(-10_000..10_000);
+    net.head.logit_exponent = 12;
+    net.to_model_bytes("random weights").unwrap()
 }
 
 /// A random walk of ink, `side`×`side`, as a drawing is: mostly empty, edges in all directions.
@@ -214,16 +162,8 @@ impl Trials {
 
 /// A conv 3×3 and a pool: milliseconds on the device.
 fn tiny_net(input_side: usize, stride: usize) -> NetSpec {
-    let conv = LayerSpec::Conv {
-        c_out: 4,
-        kernel: 3,
-        stride,
-        pad: 1,
-    };
-    let pool = LayerSpec::MaxPool {
-        kernel: 2,
-        stride: 2,
-    };
+    let conv = LayerSpec::conv(4, 3, stride, 1);
+    let pool = LayerSpec::max_pool(2, 2);
     NetSpec {
         input_side,
         layers: vec![conv, pool],

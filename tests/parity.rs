@@ -9,22 +9,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use host::dataset::Drawing;
 use host::engine::onnxruntime::{Level, Onnxruntime, library};
 use host::engine::tract::Tract;
-use host::engine::{Engine, network_input};
+use host::engine::{Engine, Graph, network_input};
 use host::export::Bundle;
-use host::quantize::quantize;
+use host::quantize::exact::float_only;
+use host::quantize::{INPUT_EXPONENT, QuantNet, quantize};
 use host::spec::{LayerSpec, NetSpec};
 use host::trials::{Trial, TrialSet, within_alphabet};
 use host::untrained::untrained;
-use host::verify::{Verdict, VerifyReport, verify};
+use host::verify::{Verdict, VerifyReport, first_differences, verify};
 use host::{evaluate, glyphs};
 use indicatif::ProgressBar;
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
+use shared::quant::{ACC_LIMIT, MAX_SHIFT, bound};
 use tests::run_device;
 
 const N_WAY: usize = 20;
@@ -73,11 +77,10 @@ fn desktop_engines_agree() {
 /// many.
 #[test]
 fn random_nets_agree_on_adversarial_images() {
-    let nets = std::env::var("ONELOOK_NETS").map_or(200, |count| count.parse().unwrap());
     let library = onnxruntime_library();
-    for seed in 0..nets {
+    for_each_seed("ONELOOK_NETS", 200, |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let spec = random_spec(&mut rng);
+        let spec = random_net(&mut rng);
         let set = adversarial_trials(spec.input_side, &mut rng);
         let net = untrained(&spec, seed).unwrap();
         let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
@@ -89,39 +92,187 @@ fn random_nets_agree_on_adversarial_images() {
             Verdict::Equal,
             "seed {seed}, {spec:?}\n{report}"
         );
+    });
+}
+
+/// Operators by themselves, with weights that training would give and with weights at the edge of
+/// what the certificate allows. `ONELOOK_OPERATORS` sets how many.
+#[test]
+fn random_operators_agree_on_adversarial_images() {
+    let library = onnxruntime_library();
+    let graphs = [Graph::Encoder];
+    for_each_seed("ONELOOK_OPERATORS", 1000, |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let spec = random_operator(&mut rng);
+        let set = adversarial_trials(spec.input_side, &mut rng);
+        let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
+        let net = untrained(&spec, seed).unwrap();
+        let quantized = if rng.random() {
+            quantize(&net, &inputs).unwrap().0
+        } else {
+            extreme(&spec, &mut rng)
+        };
+        let bundle = Bundle::new(&net, &quantized, "random", "no configuration").unwrap();
+        let tract = Tract::of(&bundle, &graphs).unwrap();
+        let [optimised, as_written] = [Level::All, Level::Disabled]
+            .map(|level| Onnxruntime::of(&bundle, &library, level, &graphs).unwrap());
+        let engines: [&dyn Engine; 3] = [&tract, &optimised, &as_written];
+        let differences = first_differences(&bundle, &inputs, &engines).unwrap();
+        for (engine, difference) in engines.iter().zip(differences) {
+            if let Some(difference) = difference {
+                panic!("seed {seed}, {}, {spec:?}: {difference}", engine.name());
+            }
+        }
+    });
+}
+
+/// Runs `case` for as many seeds as the environment variable says, on every core.
+fn for_each_seed(variable: &str, default: u64, case: impl Fn(u64) + Sync) {
+    let count = std::env::var(variable).map_or(default, |count| count.parse().unwrap());
+    let next = AtomicU64::new(0);
+    let workers = std::thread::available_parallelism().unwrap().get();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    case(seed);
+                }
+            });
+        }
+    });
+}
+
+/// One operator, sometimes behind a convolution that gives it more than one channel, and sometimes
+/// in front of a max pooling.
+fn random_operator(rng: &mut ChaCha8Rng) -> NetSpec {
+    loop {
+        let mut layers = Vec::new();
+        if rng.random_range(0..3) > 0 {
+            let kernel = rng.random_range(1..=3);
+            layers.push(LayerSpec::conv(
+                rng.random_range(1..=40),
+                kernel,
+                1,
+                kernel / 2,
+            ));
+        }
+        layers.push(random_layer(rng));
+        if rng.random_range(0..4) == 0 {
+            layers.push(random_pool(rng));
+        }
+        let input_side = rng.random_range(1..=20);
+        let spec = NetSpec { input_side, layers };
+        if float_only(&spec).is_ok_and(|refused| refused.is_empty()) {
+            return spec;
+        }
     }
 }
 
-/// One to four layers whose windows fit, odd channels and kernels up to 7 included.
-fn random_spec(rng: &mut ChaCha8Rng) -> NetSpec {
+/// One to five layers that fit, of every kind.
+fn random_net(rng: &mut ChaCha8Rng) -> NetSpec {
     let mut spec = NetSpec {
         input_side: rng.random_range(6..=24),
         layers: vec![],
     };
-    let wanted = rng.random_range(1..=4);
+    let wanted = rng.random_range(1..=5);
     while spec.layers.len() < wanted {
-        let kernel = rng.random_range(1..=7);
-        let stride = rng.random_range(1..=3);
-        let layer = if rng.random_range(0..3) == 0 {
-            LayerSpec::MaxPool {
-                kernel: kernel.min(3),
-                stride,
-            }
-        } else {
-            let (c_out, pad) = (rng.random_range(1..=9), rng.random_range(0..kernel));
-            LayerSpec::Conv {
-                c_out,
-                kernel,
-                stride,
-                pad,
-            }
-        };
-        spec.layers.push(layer);
-        if spec.shapes().is_err() {
+        spec.layers.push(random_layer(rng));
+        if !float_only(&spec).is_ok_and(|refused| refused.is_empty()) {
             spec.layers.pop();
         }
     }
     spec
+}
+
+/// Any layer: odd channels, kernels up to 11, strides up to 3, padding up to a whole kernel but one.
+fn random_layer(rng: &mut ChaCha8Rng) -> LayerSpec {
+    let kernel: usize = match rng.random_range(0..4) {
+        0 => rng.random_range(1..=11),
+        _ => rng.random_range(1..=5),
+    };
+    let (stride, pad) = (rng.random_range(1..=3), rng.random_range(0..kernel));
+    match rng.random_range(0..8) {
+        0..3 => LayerSpec::conv(rng.random_range(1..=20), kernel, stride, pad),
+        3..5 => LayerSpec::depthwise(kernel, stride, pad),
+        5 => random_pool(rng),
+        6 => LayerSpec::linear(rng.random_range(1..=20)),
+        _ => LayerSpec::GlobalAveragePool,
+    }
+}
+
+fn random_pool(rng: &mut ChaCha8Rng) -> LayerSpec {
+    let kernel = rng.random_range(1..=4);
+    LayerSpec::MaxPool {
+        kernel,
+        stride: rng.random_range(1..=3),
+        pad: rng.random_range(0..kernel),
+    }
+}
+
+/// Weights and biases that use up the certificate, exponents anywhere.
+fn extreme(spec: &NetSpec, rng: &mut ChaCha8Rng) -> QuantNet {
+    let mut net = QuantNet::blank(spec).unwrap();
+    let shapes = spec.shapes().unwrap();
+    let mut exponent = INPUT_EXPONENT;
+    for ((layer, input), spec) in net.layers.iter_mut().zip(&shapes).zip(&spec.layers) {
+        layer.out_exponent = match spec {
+            LayerSpec::MaxPool { .. } => exponent,
+            LayerSpec::GlobalAveragePool => {
+                let finest = exponent + (input.h * input.w).trailing_zeros() as u8;
+                rng.random_range(exponent..=finest.min(MAX_SHIFT))
+            }
+            _ => rng.random_range(0..=MAX_SHIFT),
+        };
+        exponent = layer.out_exponent;
+        if let Some(filters) = &mut layer.filters {
+            let taps = filters.weight_ohwi.len() / filters.bias.len();
+            let channels = filters.weight_ohwi.chunks_mut(taps);
+            for ((weight, bias), shift) in channels.zip(&mut filters.bias).zip(&mut filters.shift) {
+                extreme_channel(weight, bias, shift, rng);
+            }
+        }
+    }
+    net
+}
+
+fn extreme_channel(weight: &mut [i8], bias: &mut i32, shift: &mut u8, rng: &mut ChaCha8Rng) {
+    let pattern = rng.random_range(0..5);
+    for (tap, weight) in weight.iter_mut().enumerate() {
+        *weight = match pattern {
+            0 => -64,
+            1 => 63,
+            2 if tap.is_multiple_of(2) => 63,
+            2 => -64,
+            3 => rng.random_range(-64..64),
+            _ => rng.random_range(-1..=1),
+        };
+    }
+    // Up to |bias| = 2^24 - 1 - 255 Σ|w|; where the weights alone go beyond, some of them go.
+    let room = |weight: &[i8]| ACC_LIMIT - 1 - bound(weight.iter().copied(), 0);
+    let mut last = weight.len();
+    while room(weight) < 0 {
+        last -= 1;
+        weight[last] = 0;
+    }
+    let room = room(weight) as i32;
+    *bias = match rng.random_range(0..3) {
+        0 => rng.random_range(-room..=room),
+        1 => *[-room, room].choose(rng).unwrap(),
+        _ => rng.random_range(-300..300).clamp(-room, room),
+    };
+    // Mostly such that outputs are neither all zero nor all full.
+    let reach = bound(weight.iter().copied(), *bias)
+        .max(1)
+        .ilog2()
+        .saturating_sub(9) as u8;
+    *shift = match rng.random_range(0..4) {
+        0 => rng.random_range(0..=MAX_SHIFT),
+        _ => reach + rng.random_range(0..3),
+    };
 }
 
 /// Paper, ink, a checkerboard and noise, each against each.
@@ -145,7 +296,7 @@ fn adversarial_trials(side: usize, rng: &mut ChaCha8Rng) -> TrialSet {
             }
         }),
         image(&|_, rng| rng.random()),
-        image(&|_, rng| rng.random()),
+        image(&|_, rng| if rng.random() { 255 } else { 0 }),
     ];
     let support: Vec<Vec<usize>> = (0..images.len()).map(|index| vec![index]).collect();
     let trial = |query| Trial {

@@ -9,14 +9,19 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
-#[cfg(feature = "board-an386")]
-mod an386;
+pub mod mark;
+mod mps2;
 
-#[cfg(feature = "board-an386")]
-pub(crate) use an386::{Board, FileError, Memory, exit};
+pub use mps2::{Board, FileError, Memory, exit};
 
-#[cfg(not(any(feature = "board-an386")))]
-compile_error!("choose exactly one board, for example `--features board-an386`");
+const CHOSEN: usize = cfg!(feature = "board-an386") as usize
+    + cfg!(feature = "board-an500") as usize
+    + cfg!(feature = "board-an505") as usize
+    + cfg!(feature = "board-an547") as usize;
+const _: () = assert!(
+    CHOSEN == 1,
+    "choose exactly one board, for example `--features board-an386`"
+);
 
 /// Never runs, and the linker proves it: the function it calls does not exist, so a program with
 /// one reachable panic does not link. `README.md` says how to find the panic.
@@ -32,7 +37,8 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 /// Bytes of stack that the program has used at its deepest: from the start of the stack down to the
 /// last word that no longer has the value it was painted with.
 #[cfg(feature = "measure-stack")]
-pub(crate) fn stack_depth() -> usize {
+#[must_use]
+pub fn stack_depth() -> usize {
     unsafe extern "C" {
         static _stack_start: u32;
         static _stack_end: u32;

@@ -3,11 +3,10 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use firmware::board::FileError;
 use shared::episode_file::EpisodeError;
 use shared::model::FormatError;
 use shared::shape::{Hwc, ShapeError};
-
-use crate::board::FileError;
 
 /// Why the trials could not be answered.
 #[derive(Debug, Clone, Copy)]

@@ -9,11 +9,10 @@
 //! ```
 //!
 //! A trial has one logit per support, class by class; the answer is the class of the largest.
-//! Reading order: this file, [`embeddings`], [`error`], [`board`].
+//! Reading order: this file, [`embeddings`], [`error`], [`firmware::board`].
 #![no_std]
 #![no_main]
 
-mod board;
 mod embeddings;
 mod error;
 
@@ -21,11 +20,11 @@ use core::ffi::CStr;
 use core::fmt::Write;
 
 use cortex_m_rt::entry;
+use firmware::board::{self, Board, Memory};
 use shared::decide::nearest;
 use shared::episode_file::EpisodeView;
 use shared::model::ModelView;
 
-use board::{Board, Memory};
 use embeddings::Embeddings;
 use error::Error;
 

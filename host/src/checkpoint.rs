@@ -10,8 +10,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::config::Config;
 use crate::files::{WriteError, write_whole};
-use crate::float_net::{FloatConv, FloatHead, FloatNet};
-use crate::spec::LayerSpec;
+use crate::float_net::{FloatFilters, FloatHead, FloatNet};
+use crate::spec::{SpecError, WeightShape};
 
 /// Name of the file in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -26,7 +26,7 @@ pub fn write(path: &Path, net: &FloatNet, config: &Config) -> Result<(), Checkpo
         path: path.into(),
         message,
     };
-    let tensors = tensors(net);
+    let tensors = tensors(net).map_err(|error| refuse(error.to_string()))?;
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
         .map(|(name, shape, values)| {
@@ -75,7 +75,6 @@ pub fn read(path: &Path) -> Result<(FloatNet, Config), CheckpointError> {
     let spec = config
         .network()
         .map_err(|error| refuse(error.to_string()))?;
-    let shapes = spec.shapes().map_err(|error| refuse(error.to_string()))?;
 
     let tensor = |name: &str, shape: &[usize]| {
         let view = file
@@ -93,39 +92,53 @@ pub fn read(path: &Path) -> Result<(FloatNet, Config), CheckpointError> {
             .map(|value| f32::from_le_bytes(*value))
             .collect::<Vec<f32>>())
     };
-    let mut convs = Vec::new();
-    for (layer, input) in spec.layers.iter().zip(&shapes) {
-        if let LayerSpec::Conv { c_out, kernel, .. } = *layer {
-            let index = convs.len();
-            let shape = [c_out, input.c, kernel, kernel];
-            convs.push(FloatConv {
-                weight_oihw: tensor(&format!("conv{index}.weight"), &shape)?,
-                bias: tensor(&format!("conv{index}.bias"), &[c_out])?,
-            });
-        }
+    let mut filters = Vec::new();
+    let layers = spec.weights().map_err(|error| refuse(error.to_string()))?;
+    for (index, (_, shape, _)) in layers.enumerate() {
+        filters.push(FloatFilters {
+            weight_oihw: tensor(&name(index, "weight"), &dims(shape))?,
+            bias: tensor(&name(index, "bias"), &[shape.c_out])?,
+        });
     }
-    let embedding = shapes.last().map_or(0, shared::shape::Hwc::len);
+    let embedding = spec
+        .embedding()
+        .map_err(|error| refuse(error.to_string()))?
+        .len();
     let bias = tensor("head.bias", &[1])?;
     let head = FloatHead {
         weight_hwc: tensor("head.weight", &[embedding])?,
         bias: bias.first().copied().unwrap_or_default(),
     };
-    Ok((FloatNet { spec, convs, head }, config))
+    let net = FloatNet {
+        spec,
+        filters,
+        head,
+    };
+    Ok((net, config))
+}
+
+/// Name of a tensor of the layer with weights that is number `index` among them; `conv` whatever
+/// its operator, as in the files of earlier versions.
+fn name(index: usize, what: &str) -> String {
+    format!("conv{index}.{what}")
+}
+
+fn dims(shape: WeightShape) -> [usize; 4] {
+    [shape.c_out, shape.c_in, shape.k_h, shape.k_w]
 }
 
 /// Every tensor with its name and shape.
-fn tensors(net: &FloatNet) -> Vec<(String, Vec<usize>, &[f32])> {
+fn tensors(net: &FloatNet) -> Result<Vec<(String, Vec<usize>, &[f32])>, SpecError> {
     let mut all: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
-    let kernels = net.spec.layers.iter().filter_map(|layer| match layer {
-        LayerSpec::Conv { kernel, .. } => Some(*kernel),
-        LayerSpec::MaxPool { .. } => None,
-    });
-    for (index, (conv, kernel)) in net.convs.iter().zip(kernels).enumerate() {
-        let c_out = conv.bias.len();
-        let c_in = conv.weight_oihw.len() / (c_out * kernel * kernel).max(1);
-        let shape = vec![c_out, c_in, kernel, kernel];
-        all.push((format!("conv{index}.weight"), shape, &conv.weight_oihw));
-        all.push((format!("conv{index}.bias"), vec![c_out], &conv.bias));
+    let layers = net.spec.weights()?.zip(&net.filters);
+    for (index, ((_, shape, _), filters)) in layers.enumerate() {
+        let weight = (
+            name(index, "weight"),
+            dims(shape).to_vec(),
+            &*filters.weight_oihw,
+        );
+        all.push(weight);
+        all.push((name(index, "bias"), vec![shape.c_out], &filters.bias));
     }
     let head = &net.head;
     all.push((
@@ -138,7 +151,7 @@ fn tensors(net: &FloatNet) -> Vec<(String, Vec<usize>, &[f32])> {
         vec![1],
         std::slice::from_ref(&head.bias),
     ));
-    all
+    Ok(all)
 }
 
 /// Why a checkpoint cannot be written or read.
@@ -168,27 +181,16 @@ pub enum CheckpointError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::untrained::untrained;
 
     fn net() -> (FloatNet, Config) {
-        let text = "[network]\ninput_side = 4\nlayers = [{ op = \"conv\", c_out = 2, kernel = 3, stride = 2, pad = 1 }]";
+        let text = "[network]\ninput_side = 4\nlayers = [\
+            { op = \"conv\", c_out = 2, kernel = 3, stride = 1, pad = 1 },\
+            { op = \"depthwise\", kernel = 3, stride = 2, pad = 1 },\
+            { op = \"linear\", c_out = 3 }]";
         let config = Config::parse(text).unwrap();
-        let numbers = |n: usize| (0..n).map(|v| v as f32 / 7.0).collect::<Vec<f32>>();
-        let conv = FloatConv {
-            weight_oihw: numbers(18),
-            bias: numbers(2),
-        };
-        let head = FloatHead {
-            weight_hwc: numbers(8),
-            bias: 0.25,
-        };
-        (
-            FloatNet {
-                spec: config.network().unwrap(),
-                convs: vec![conv],
-                head,
-            },
-            config,
-        )
+        let net = untrained(&config.network().unwrap(), 1).unwrap();
+        (net, config)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! [`Verdict`].
 
 mod args;
+mod budget;
 mod completions;
 mod download;
 mod evaluate;
@@ -91,7 +92,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
-    /// Show what is in a model file and what it costs on a device.
+    /// Show what is in a model file, or in a network before it is trained, and what it costs on a
+    /// device.
     Inspect(inspect::Args),
     /// Download Omniglot into the cache.
     Download(download::Args),

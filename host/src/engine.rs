@@ -7,7 +7,7 @@
 //! | file            | engine                                                     |
 //! |-----------------|------------------------------------------------------------|
 //! | [`shared`]      | the device's own code; what every other engine must equal  |
-//! | [`float`]       | the float network in plain loops                           |
+//! | [`float`]       | the float network on the float operators of `shared`       |
 //! | [`tract`]       | tract, in pure Rust                                        |
 //! | [`onnxruntime`] | onnxruntime, a shared library loaded at run time           |
 //! | [`original`]    | a file that somebody else wrote, in onnxruntime            |
@@ -18,6 +18,7 @@ pub mod original;
 pub mod shared;
 pub mod tract;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use ::shared::image::resample_area;
@@ -26,6 +27,9 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::dataset::Drawing;
+use crate::export::Bundle;
+use crate::export::read::expose_layers;
+use crate::float_net::FloatNetError;
 use crate::quantize::INPUT_EXPONENT;
 
 /// Turns one image into an embedding and two embeddings into a logit.
@@ -96,7 +100,7 @@ impl Score for f64 {
 }
 
 /// One of the exported graphs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Graph {
     /// `model.onnx`: two images to logit and probability.
     FloatPair,
@@ -106,6 +110,24 @@ pub enum Graph {
     Encoder,
     /// The encoder with every layer's quantized output behind the embedding.
     Layers,
+}
+
+impl Graph {
+    /// The graphs that are files of an export.
+    pub const FILES: [Self; 3] = [Self::FloatPair, Self::Int8Pair, Self::Encoder];
+
+    /// The graph's ONNX file.
+    ///
+    /// # Errors
+    /// A sentence when the encoder's layers cannot be exposed.
+    fn onnx(self, bundle: &Bundle) -> Result<Cow<'_, [u8]>, String> {
+        Ok(match self {
+            Self::FloatPair => bundle.float_onnx().into(),
+            Self::Int8Pair => bundle.int8_onnx().into(),
+            Self::Encoder => bundle.encoder_onnx().into(),
+            Self::Layers => expose_layers(bundle.encoder_onnx())?.into(),
+        })
+    }
 }
 
 /// Runs the exported ONNX graphs.
@@ -220,6 +242,9 @@ pub enum EngineError {
     /// A buffer has the wrong length.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// The float network lacks weights.
+    #[error(transparent)]
+    Net(#[from] FloatNetError),
     /// The engine refused the graph or the input.
     #[error("{engine}: {message}")]
     Engine {

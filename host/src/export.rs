@@ -3,11 +3,10 @@
 //! In: the float and the integer network. Out: a [`Bundle`]: four files that name each other by
 //! SHA-256, written whole or read back and checked.
 //!
-//! Reading order: this file, [`onnx`] (the three graphs), [`graph`] (the ONNX types), [`layout`]
-//! (axis orders), [`read`] (ONNX back to a network).
+//! Reading order: this file, [`onnx`] (the three graphs), [`graph`] (the ONNX types), [`read`]
+//! (ONNX back to a network).
 
 pub mod graph;
-pub mod layout;
 pub mod onnx;
 pub mod read;
 
@@ -17,9 +16,9 @@ use sha2::{Digest, Sha256};
 use shared::model::{FormatError, ModelView};
 
 use crate::files::{WriteError, create_folder, write_whole};
-use crate::float_net::FloatNet;
+use crate::float_net::{FloatNet, FloatNetError};
 use crate::quantize::{ModelError, QuantNet};
-use crate::spec::SpecError;
+use crate::spec::{Place, SpecError};
 
 /// The device's model.
 pub const MODEL: &str = "model.onelook";
@@ -61,6 +60,7 @@ impl Bundle {
             (MODEL_SHA256, sha256(&model)),
             ("onelook.certificate", quantized.certificate().to_string()),
             ("onelook.provenance", provenance.to_owned()),
+            (read::NETWORK, read::network_entry(&float.spec)),
         ];
         Ok(Self {
             model,
@@ -207,11 +207,14 @@ pub enum ExportError {
     /// The integer network has no valid model file.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Weights are missing.
-    #[error("layer {layer}: {got} values of weight and bias, the layer asks for {expected}")]
+    /// The float network lacks weights.
+    #[error(transparent)]
+    Float(#[from] FloatNetError),
+    /// The integer network lacks weights.
+    #[error("{place}: {got} integers, the layer asks for {expected}")]
     Weights {
-        /// Index of the layer; the number of layers stands for the head.
-        layer: usize,
+        /// Where.
+        place: Place,
         /// Values needed.
         expected: usize,
         /// Values there.

@@ -6,7 +6,7 @@
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`]                                     | the network and its recipe as plain data        |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
-//! | [`float_net`], [`untrained`], [`checkpoint`]             | what training hands on                          |
+//! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
@@ -25,6 +25,7 @@ pub mod files;
 pub mod float_net;
 pub mod glyphs;
 pub mod import;
+pub mod layout;
 pub mod omniglot;
 pub mod quantize;
 pub mod report;

@@ -4,30 +4,35 @@
 //! certified to stay below 2^24, and a [`QuantReport`] of what rounding cost; or a
 //! [`QuantizeError`] naming the layer and channel that cannot be certified.
 //!
-//! Reading order: this file, [`mod@calibrate`] (output exponents), [`round`] (weights and biases),
-//! [`net`] (the result).
+//! Reading order: this file, [`exact`] (which networks can be quantized), [`mod@calibrate`] (output
+//! exponents), [`round`] (weights and biases), [`net`] (the result).
 
 pub mod calibrate;
+pub mod exact;
 pub mod net;
 pub mod round;
 
-use std::fmt;
-
 use serde::Serialize;
 use shared::model::CertificateError;
+use shared::quant::MAX_SHIFT;
+use shared::shape::{Hwc, ShapeError};
 
-use crate::float_net::FloatNet;
-use crate::spec::{LayerSpec, SpecError};
-use calibrate::{Calibration, calibrate};
-pub use net::{Certificate, INPUT_EXPONENT, ModelError, QuantConv, QuantHead, QuantNet};
-use round::{round_conv, round_head};
+use crate::float_net::{FloatFilters, FloatNet, FloatNetError};
+use crate::spec::{LayerSpec, Place, SpecError, WeightShape};
+use calibrate::{Calibration, calibrate, sets_exponent};
+use exact::{FloatOnly, float_only};
+use net::weight_exponents;
+pub use net::{
+    Certificate, INPUT_EXPONENT, ModelError, QuantFilters, QuantHead, QuantLayer, QuantNet,
+};
+use round::{RoundError, round_filters, round_head};
 
 /// What rounding the activations cost, measured on the calibration images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuantReport {
     /// Calibration images.
     pub images: usize,
-    /// One entry per convolution.
+    /// One entry per layer that sets the exponent of its output.
     pub layers: Vec<LayerReport>,
     /// Exponent of the head's weights: real weight = `q * 2^-exponent`.
     pub head_exponent: i32,
@@ -37,7 +42,7 @@ pub struct QuantReport {
     pub certificate: Certificate,
 }
 
-/// One convolution in a [`QuantReport`].
+/// One layer in a [`QuantReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerReport {
     /// Index in [`crate::spec::NetSpec::layers`].
@@ -50,54 +55,59 @@ pub struct LayerReport {
     pub clipped: f64,
     /// Mean squared rounding and clipping error of the activations.
     pub mean_squared_error: f64,
-    /// Smallest and largest exponent of the channels' weights.
-    pub weight_exponents: [i32; 2],
+    /// Smallest and largest exponent of the channels' weights, where there are any.
+    pub weight_exponents: Option<[i32; 2]>,
 }
 
 /// Quantizes `net`; `calibration` holds network inputs `[h][w]`, 255 = ink.
 ///
 /// # Errors
-/// [`QuantizeError`] when the weights do not fit the layers or are not finite, when there is no
-/// usable calibration image, or when a channel cannot be certified.
+/// [`QuantizeError`] when the layers have no exact integers, when the weights do not fit them or are
+/// not finite, when there is no usable calibration image, or when a channel cannot be certified.
 pub fn quantize(
     net: &FloatNet,
     calibration: &[Vec<u8>],
 ) -> Result<(QuantNet, QuantReport), QuantizeError> {
-    check_net(net)?;
+    if let Some(&refused) = float_only(&net.spec)?.first() {
+        return Err(refused.into());
+    }
+    net.check()?;
+    check_finite(net)?;
     check_calibration(net, calibration)?;
-    let shapes = net.spec.shapes()?;
-    let statistics = calibrate(net, calibration);
+    let statistics = calibrate(&net.encoder()?, &net.spec.layers, calibration)?;
 
     let mut exponent = INPUT_EXPONENT;
-    let mut convs = Vec::new();
-    let mut layers = Vec::new();
-    let mut weights = net.convs.iter().zip(&statistics);
-    for (index, layer) in net.spec.layers.iter().enumerate() {
-        let LayerSpec::Conv { kernel, .. } = *layer else {
-            continue;
+    let (mut layers, mut reports) = (Vec::new(), Vec::new());
+    let (mut filters, mut statistics) = (net.filters.iter(), statistics.iter());
+    for (index, (layer, input)) in net.spec.layers.iter().zip(net.spec.shapes()?).enumerate() {
+        let statistics = sets_exponent(layer).then(|| statistics.next()).flatten();
+        let wanted = statistics.map_or(exponent, Calibration::best_exponent);
+        let weights = layer.weights(input);
+        let quantized = match weights.and_then(|shape| Some((shape, filters.next()?))) {
+            Some((shape, filters)) => round_layer(filters, shape, exponent, wanted)
+                .map_err(|error| error.at(Place::Layer(index)))?,
+            None => QuantLayer {
+                out_exponent: pooled_exponent(layer, input, exponent, wanted),
+                filters: None,
+            },
         };
-        let Some((conv, statistics)) = weights.next() else {
-            break;
-        };
-        let ohwi = conv.weight_ohwi(shapes[index].c, kernel);
-        let wanted = statistics.best_exponent();
-        let conv = round_conv(&ohwi, &conv.bias, exponent, wanted)
-            .map_err(|error| error.at(Place::Layer(index)))?;
-        layers.push(layer_report(index, statistics, &conv, exponent));
-        exponent = conv.out_exponent;
-        convs.push(conv);
+        if let Some(statistics) = statistics {
+            reports.push(layer_report(index, statistics, &quantized, exponent));
+        }
+        exponent = quantized.out_exponent;
+        layers.push(quantized);
     }
     let (head, head_exponent) =
         round_head(&net.head, exponent).map_err(|error| error.at(Place::Head))?;
     let logit_exponent = head.logit_exponent;
     let quantized = QuantNet {
         spec: net.spec.clone(),
-        convs,
+        layers,
         head,
     };
     let report = QuantReport {
         images: calibration.len(),
-        layers,
+        layers: reports,
         head_exponent,
         logit_exponent,
         certificate: quantized.certificate(),
@@ -105,77 +115,72 @@ pub fn quantize(
     Ok((quantized, report))
 }
 
+fn round_layer(
+    filters: &FloatFilters,
+    shape: WeightShape,
+    in_exponent: u8,
+    wanted: u8,
+) -> Result<QuantLayer, RoundError> {
+    let weight = filters.weight_ohwi(shape);
+    let rounded = round_filters(&weight, &filters.bias, in_exponent, wanted)?;
+    Ok(QuantLayer {
+        out_exponent: rounded.out_exponent,
+        filters: Some(rounded.filters),
+    })
+}
+
+/// The output exponent of a layer without weights. A mean of 2^k values has k more binary digits
+/// than they: any number of them may be kept.
+fn pooled_exponent(layer: &LayerSpec, input: Hwc, in_exponent: u8, wanted: u8) -> u8 {
+    match layer {
+        LayerSpec::GlobalAveragePool => {
+            let digits = (input.h * input.w).trailing_zeros() as u8; // at most 16: it is exact
+            wanted.clamp(in_exponent, MAX_SHIFT.min(in_exponent + digits))
+        }
+        _ => in_exponent,
+    }
+}
+
 fn layer_report(
     layer: usize,
     statistics: &Calibration,
-    conv: &QuantConv,
+    quantized: &QuantLayer,
     in_exponent: u8,
 ) -> LayerReport {
-    let exponents = conv.weight_exponents(in_exponent);
-    let low = exponents.iter().min().copied().unwrap_or(0);
-    let high = exponents.iter().max().copied().unwrap_or(0);
+    let exponent = quantized.out_exponent;
+    let filters = quantized.filters.as_ref();
+    let exponents = filters.map(|f| weight_exponents(&f.shift, in_exponent, exponent));
+    let range = |exponents: &Vec<i32>| Some([*exponents.iter().min()?, *exponents.iter().max()?]);
     LayerReport {
         layer,
-        exponent: conv.out_exponent,
+        exponent,
         max: statistics.max,
-        clipped: statistics.clipped(conv.out_exponent),
-        mean_squared_error: statistics.mean_squared_error(conv.out_exponent),
-        weight_exponents: [low, high],
+        clipped: statistics.clipped(exponent),
+        mean_squared_error: statistics.mean_squared_error(exponent),
+        weight_exponents: exponents.as_ref().and_then(range),
     }
 }
 
-/// Every weight is there and finite.
-fn check_net(net: &FloatNet) -> Result<(), QuantizeError> {
-    let shapes = net.spec.shapes()?;
-    let mut convs = net.convs.iter();
-    for (index, layer) in net.spec.layers.iter().enumerate() {
-        let LayerSpec::Conv { c_out, kernel, .. } = *layer else {
-            continue;
-        };
+/// Every weight is finite.
+fn check_finite(net: &FloatNet) -> Result<(), QuantizeError> {
+    let check = |place, what, values: &[f32], per_channel: usize| {
+        let at = values.iter().position(|value| !value.is_finite());
+        at.map_or(Ok(()), |at| {
+            Err(QuantizeError::NotFinite {
+                place,
+                what,
+                channel: at / per_channel.max(1),
+            })
+        })
+    };
+    for ((index, shape, _), filters) in net.spec.weights()?.zip(&net.filters) {
         let place = Place::Layer(index);
-        let expected = kernel * kernel * shapes[index].c * c_out;
-        let conv = convs.next();
-        let weight = conv.map_or(&[][..], |conv| &conv.weight_oihw);
-        check_values(place, "weight", weight, expected, expected / c_out.max(1))?;
-        let bias = conv.map_or(&[][..], |conv| &conv.bias);
-        check_values(place, "bias", bias, c_out, 1)?;
+        check(place, "weight", &filters.weight_oihw, shape.taps())?;
+        check(place, "bias", &filters.bias, 1)?;
     }
-    if convs.next().is_some() {
-        let expected = net.convs.len() - convs.count() - 1;
-        return Err(QuantizeError::Convs {
-            expected,
-            got: net.convs.len(),
-        });
-    }
-    let len = net.spec.embedding()?.len();
-    check_values(Place::Head, "weight", &net.head.weight_hwc, len, len)?;
-    check_values(Place::Head, "bias", &[net.head.bias], 1, 1)
-}
-
-fn check_values(
-    place: Place,
-    what: &'static str,
-    values: &[f32],
-    expected: usize,
-    per_channel: usize,
-) -> Result<(), QuantizeError> {
-    if values.len() != expected {
-        let got = values.len();
-        return Err(QuantizeError::Length {
-            place,
-            what,
-            expected,
-            got,
-        });
-    }
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(QuantizeError::NotFinite {
-            place,
-            what,
-            channel: at / per_channel.max(1),
-        }),
-    }
+    let weight = &net.head.weight_hwc;
+    check(Place::Head, "weight", weight, weight.len())?;
+    check(Place::Head, "bias", &[net.head.bias], 1)
 }
 
 fn check_calibration(net: &FloatNet, calibration: &[Vec<u8>]) -> Result<(), QuantizeError> {
@@ -194,51 +199,21 @@ fn check_calibration(net: &FloatNet, calibration: &[Vec<u8>]) -> Result<(), Quan
     })
 }
 
-/// A layer of the encoder, or the head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// Index in [`crate::spec::NetSpec::layers`].
-    Layer(usize),
-    /// The head.
-    Head,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Layer(index) => write!(f, "layer {index}"),
-            Self::Head => f.write_str("the head"),
-        }
-    }
-}
-
 /// Why a network cannot be quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum QuantizeError {
     /// The layers do not fit each other.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// More convolutions than the layers ask for.
-    #[error("{got} convolutions have weights, the layers ask for {expected}")]
-    Convs {
-        /// Convolutions among the layers.
-        expected: usize,
-        /// Convolutions with weights.
-        got: usize,
-    },
+    /// A layer has no exact integers.
+    #[error(transparent)]
+    FloatOnly(#[from] FloatOnly),
     /// Weights or biases are missing or too many.
-    #[error("{place}: {got} values of {what}, the layer asks for {expected}")]
-    Length {
-        /// Where.
-        place: Place,
-        /// `weight` or `bias`.
-        what: &'static str,
-        /// Values needed.
-        expected: usize,
-        /// Values there.
-        got: usize,
-    },
+    #[error(transparent)]
+    Net(#[from] FloatNetError),
+    /// A buffer has the wrong length.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// A weight or bias is infinite or not a number: training diverged.
     #[error(
         "{place}, channel {channel}: its {what} is not a finite number; train again with a lower train.learning_rate"

@@ -3,6 +3,8 @@
 //! In: a preset's name or a `[network]` table of a TOML file. Out: a [`NetSpec`] whose layers fit
 //! each other. Training, quantization, export and the tables in reports all read this structure.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use shared::shape::{Hwc, ShapeError, Window};
 
@@ -481,6 +483,25 @@ impl NetSpec {
             let weights = layer.weights(shapes[index])?;
             Some((index, weights, shapes[index + 1]))
         }))
+    }
+}
+
+/// A layer of the encoder, or the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Index in [`NetSpec::layers`].
+    Layer(usize),
+    /// The head.
+    Head,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layer(index) => write!(f, "layer {index}"),
+            Self::Head => f.write_str("the head"),
+        }
     }
 }
 

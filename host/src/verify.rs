@@ -21,6 +21,7 @@ use crate::engine::{Embedder, Engine, EngineError, Graph, PairOutput, run_encode
 use crate::evaluate::{Decision, EvaluateError, Pooling, check, decide, network_inputs};
 pub use crate::export::Bundle as RunFiles;
 use crate::export::ReadError;
+use crate::float_net::FloatNetError;
 use crate::trials::{Trial, TrialSet};
 pub use locate::{Difference, LayerDifference};
 
@@ -75,7 +76,7 @@ pub struct EngineReport {
 pub struct FloatReport {
     /// Which engine.
     pub engine: String,
-    /// Largest difference of logits to the reference in plain loops.
+    /// Largest difference of logits to the float operators of `shared`.
     pub max_logit_error: f64,
     /// What is allowed.
     pub tolerance: f64,
@@ -207,7 +208,7 @@ pub fn verify(
     let start = Instant::now();
     let reference = Reference::of(&shared, &images, &pairs)?;
     let seconds_shared = start.elapsed().as_secs_f64();
-    let float = Reference::of(&Float::new(&float), &images, &pairs)?;
+    let float = Reference::of(&Float::new(&float)?, &images, &pairs)?;
 
     let case = Case {
         set,
@@ -235,6 +236,30 @@ pub fn verify(
             .push(case.compare_float(engine, &float.logits, progress)?);
     }
     Ok(report)
+}
+
+/// Where each engine first differs from the device on network inputs `images`, encoder only: the
+/// short way for networks that are no more than an operator.
+///
+/// # Errors
+/// [`VerifyError`] when something cannot run.
+pub fn first_differences(
+    files: &RunFiles,
+    images: &[Vec<u8>],
+    engines: &[&dyn Engine],
+) -> Result<Vec<Option<Difference>>, VerifyError> {
+    let shared = Shared::new(files.view()?);
+    let expected = images.iter().map(|image| shared.embed(image));
+    let expected: Vec<Vec<u8>> = expected.collect::<Result<_, _>>()?;
+    let locate = locate::Locate::new(&shared, images)?;
+    let differences = engines.iter().map(|&engine| {
+        let embeddings = run_encoder(engine, images, &ProgressBar::hidden())?;
+        let wrong = locate.wrong_embeddings(&expected, &embeddings);
+        let first = wrong.first();
+        let difference = first.map(|&image| locate.difference(engine, &[image], None));
+        Ok(difference.transpose()?)
+    });
+    differences.collect()
 }
 
 /// Query and support image of every pair: trial by trial, class by class, shot by shot.
@@ -398,6 +423,9 @@ pub enum VerifyError {
     /// The model is damaged.
     #[error(transparent)]
     Model(#[from] FormatError),
+    /// The float network lacks weights.
+    #[error(transparent)]
+    Float(#[from] FloatNetError),
 }
 
 #[cfg(test)]

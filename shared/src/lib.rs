@@ -19,6 +19,7 @@
 //! | [`quant`]        | rounding and requantization: the only places where precision is lost |
 //! | [`shape`]        | image shapes and windows                                             |
 //! | [`ops`]          | the operators, one file each                                         |
+//! | [`arch`]         | their kernels, one file for each kind of processor                   |
 //! | [`model`]        | the model file: bytes, checks, arena plan                            |
 //! | [`net`]          | image to embedding; the only place where model and operators meet    |
 //! | [`decide`]       | embeddings to logits to a decision                                   |
@@ -31,6 +32,7 @@
 //! embedding → [`decide::nearest`].
 #![cfg_attr(not(test), no_std)]
 
+pub mod arch;
 pub mod decide;
 pub mod episode_file;
 pub mod image;

@@ -8,12 +8,14 @@
 mod error;
 mod format;
 mod plan;
+mod record;
 mod view;
 
 pub use error::{CertificateError, Field, FormatError};
 pub use format::{
-    EmitError, FORMAT_VERSION, HeadRepr, LayerRepr, MAX_LAYERS, ModelRepr, Preprocessing,
+    EmitError, FORMAT_VERSION, FiltersRepr, HeadRepr, LayerRepr, MAX_KERNEL, MAX_LAYERS, ModelRepr,
+    Preprocessing,
 };
-pub use plan::arena_len;
-pub(crate) use plan::{activation, split};
-pub use view::{Layer, Layers, ModelView, Operator};
+pub use plan::{Placement, arena_len};
+pub use record::{Layer, Layers, Steps};
+pub use view::ModelView;

@@ -18,8 +18,8 @@ pub const WEIGHT_LIMIT: i32 = 64;
 /// The largest magnitude that `bias + Σ weight * x` can reach over all activations `x` in
 /// `0..=255`, whatever the order of summation: `|bias| + 255 Σ|weight|`.
 #[must_use]
-pub fn bound(weight: &[i8], bias: i32) -> i64 {
-    let magnitudes = weight.iter().map(|&w| i64::from(w).abs());
+pub fn bound(weights: impl Iterator<Item = i8>, bias: i32) -> i64 {
+    let magnitudes = weights.map(|w| i64::from(w).abs());
     i64::from(bias).abs() + 255 * magnitudes.sum::<i64>()
 }
 

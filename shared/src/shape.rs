@@ -41,6 +41,15 @@ impl Hwc {
     }
 }
 
+/// `Ok` when `got >= expected`.
+pub(crate) const fn check_at_least(got: usize, expected: usize) -> Result<(), ShapeError> {
+    if got >= expected {
+        Ok(())
+    } else {
+        Err(ShapeError::Length { expected, got })
+    }
+}
+
 /// `Ok` when `got == expected`.
 pub(crate) const fn check_len(got: usize, expected: usize) -> Result<(), ShapeError> {
     if got == expected {
@@ -90,6 +99,42 @@ impl Window {
         Ok(Hwc::new(h / stride + 1, w / stride + 1, c_out))
     }
 
+    /// Rows and columns of the kernel.
+    pub(crate) fn taps(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let kernel = self.kernel;
+        (0..kernel).flat_map(move |k_y| (0..kernel).map(move |k_x| (k_y, k_x)))
+    }
+
+    /// Row, column and channel of a kernel's `tap`, counted as the weights `[k_y][k_x][c]` lie.
+    #[must_use]
+    pub(crate) fn tap(&self, tap: usize, c: usize) -> (usize, usize, usize) {
+        let pixel = tap.checked_div(c).unwrap_or(0);
+        let k_y = pixel.checked_div(self.kernel).unwrap_or(0);
+        (k_y, pixel - k_y * self.kernel, tap - pixel * c)
+    }
+
+    /// What the window at output `[y, x]` sees through its tap `[k_y, k_x]` in channel `c`: 0 on
+    /// padding.
+    #[must_use]
+    pub(crate) fn value(
+        &self,
+        input: &[u8],
+        shape: Hwc,
+        [y, x]: [usize; 2],
+        [k_y, k_x]: [usize; 2],
+        c: usize,
+    ) -> u8 {
+        let on_input = |out: usize, tap: usize, len: usize| {
+            let at = (out * self.stride + tap).checked_sub(self.pad)?;
+            (at < len).then_some(at)
+        };
+        let (Some(i_y), Some(i_x)) = (on_input(y, k_y, shape.h), on_input(x, k_x, shape.w)) else {
+            return 0;
+        };
+        let index = (i_y * shape.w + i_x) * shape.c + c;
+        input.get(index).copied().unwrap_or(0)
+    }
+
     /// Where the window at output position `out` lies on an input axis of `len` values.
     #[must_use]
     pub(crate) fn span(&self, out: usize, len: usize) -> Span {
@@ -136,6 +181,13 @@ pub enum ShapeError {
         /// Zero padding on each side.
         pad: usize,
     },
+    /// A global average that is not exact: see [`crate::ops::global_average_pool`].
+    Average {
+        /// Pixels to average.
+        pixels: usize,
+        /// Binary digits that the output is finer than the input.
+        finer: u8,
+    },
 }
 
 impl fmt::Display for ShapeError {
@@ -154,6 +206,11 @@ impl fmt::Display for ShapeError {
             } => write!(
                 f,
                 "window with kernel {kernel}, stride {stride}, padding {pad} does not fit its input"
+            ),
+            Self::Average { pixels, finer } => write!(
+                f,
+                "the mean of {pixels} pixels, {finer} binary digits finer than they, is not exact: \
+                 pixels must be a power of two up to 65536, with at least as many digits"
             ),
         }
     }

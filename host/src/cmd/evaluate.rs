@@ -113,7 +113,8 @@ pub(super) fn standard_trials(evaluation: &Dataset) -> Result<Vec<TrialSet>, Fai
 
 /// The float network on one set of trials.
 pub(super) fn float_rows(net: &FloatNet, set: &TrialSet) -> Result<Vec<Row>, Failure> {
-    let evaluations = evaluate_all(&[set], &Float::new(net)).map_err(Failure::work)?;
+    let float = Float::new(net).map_err(Failure::work)?;
+    let evaluations = evaluate_all(&[set], &float).map_err(Failure::work)?;
     Ok(evaluations.iter().flat_map(rows).collect())
 }
 

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use shared::shape::Hwc;
 
 use super::args::{Drawings, SubjectArgs};
+use super::budget::BudgetArgs;
 use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
 use crate::checkpoint::{self, CHECKPOINT};
@@ -30,11 +31,24 @@ const CALIBRATION_SEED: u64 = 0x6361_6c69;
 pub(super) struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
+}
+
+/// What an exported model says about where it comes from.
+pub(super) fn provenance(config: &Config) -> String {
+    let from = match &config.import {
+        Some(import) => format!("import={} sha256={}", import.file, import.sha256),
+        None => format!("preset={} seed={}", config.preset, config.train.seed),
+    };
+    let hash = config.hash();
+    format!("onelook {} {from} config={hash}", env!("CARGO_PKG_VERSION"))
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let (net, config) =
         checkpoint::read(&args.subject.folder.join(CHECKPOINT)).map_err(Failure::work)?;
+    args.budget.check(&config)?;
     let drawings = args.subject.data.open()?;
     let job = Job {
         folder: &args.subject.folder,
@@ -146,15 +160,7 @@ impl Job<'_> {
     fn export(&self, calibration: &[Vec<u8>]) -> Result<(Bundle, QuantReport), Failure> {
         let bar = spinner("quantizing");
         let (quantized, report) = quantize(self.net, calibration).map_err(Failure::work)?;
-        let hash = self.config.hash();
-        let from = match &self.config.import {
-            Some(import) => format!("import={} sha256={}", import.file, import.sha256),
-            None => format!(
-                "preset={} seed={}",
-                self.config.preset, self.config.train.seed
-            ),
-        };
-        let provenance = format!("onelook {} {from} config={hash}", env!("CARGO_PKG_VERSION"));
+        let (provenance, hash) = (provenance(self.config), self.config.hash());
         let bundle =
             Bundle::new(self.net, &quantized, &provenance, &hash).map_err(Failure::work)?;
         bundle.write(self.folder).map_err(Failure::work)?;

@@ -11,6 +11,7 @@ use shared::shape::Hwc;
 use tools::Progress;
 
 use super::args::DataArgs;
+use super::budget::BudgetArgs;
 use super::export::{self, Job};
 use super::run_folder::RunArgs;
 use super::{Failure, Verdict, spinner};
@@ -79,6 +80,8 @@ pub(super) struct Args {
     data: DataArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Print the report as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -163,6 +166,9 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         eprintln!("note: {note}");
     }
 
+    let config = config(args, &file, &folded, look, &origin);
+    args.budget.check(&config)?;
+
     let drawings = args.data.open()?;
     let background = drawings.background()?;
     let input = folded.spec.input();
@@ -170,15 +176,14 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         Some(folder) => from_folder(folder, input)?,
         None => export::calibration(&background, input)?,
     };
-    let mut job = Import {
+    let import = Import {
         args,
         parsed: &parsed,
         look,
         folded: &folded,
         calibration: &calibration,
     };
-    let (net, check) = job.network(given, &background)?;
-    let config = job.config(&file, &origin);
+    let (net, check) = import.network(given, &background)?;
     create_folder(&folder).map_err(Failure::work)?;
     write_whole(&folder.join("config.toml"), config.to_toml().as_bytes()).map_err(Failure::work)?;
     checkpoint::write(&folder.join(CHECKPOINT), &net, &config).map_err(Failure::work)?;
@@ -211,7 +216,7 @@ struct Import<'a> {
 impl Import<'_> {
     /// The whole network, compared with its file.
     fn network(
-        &mut self,
+        &self,
         given: Option<FloatHead>,
         background: &Background,
     ) -> Result<(FloatNet, Check), Failure> {
@@ -237,11 +242,9 @@ impl Import<'_> {
         };
         let check = self.compare(&net)?;
         if is_given && self.args.label_one == LabelOne::Different {
-            net.head
-                .weight_hwc
-                .iter_mut()
-                .for_each(|weight| *weight = -*weight);
-            net.head.bias = -net.head.bias;
+            let FloatHead { weight_hwc, bias } = &mut net.head;
+            let values = weight_hwc.iter_mut().chain([bias]);
+            values.for_each(|value| *value = -*value);
         }
         self.check_sense(&net, background.validation(), is_given)?;
         Ok((net, check))
@@ -318,28 +321,27 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
 
-    /// The configuration that goes into the run's files.
-    fn config(&self, file: &File, head: &str) -> Config {
-        Config {
-            preset: "custom".to_owned(),
-            train: TrainConfig::default(),
-            augment: AugmentConfig::default(),
-            network: Some(self.folded.spec.clone()),
-            import: Some(ImportConfig {
-                file: name_of(&self.args.file),
-                sha256: hex(&Sha256::digest(&file.bytes)),
-                ink: if self.look.ink == Ink::White {
-                    "white"
-                } else {
-                    "black"
-                }
-                .to_owned(),
-                scale: self.look.scale,
-                shift: self.look.shift,
-                head: head.to_owned(),
-            }),
-        }
+/// The configuration that goes into the run's files.
+fn config(args: &Args, file: &File, folded: &Folded, look: Look, head: &str) -> Config {
+    let ink = match look.ink {
+        Ink::White => "white",
+        Ink::Black => "black",
+    };
+    Config {
+        preset: "custom".to_owned(),
+        train: TrainConfig::default(),
+        augment: AugmentConfig::default(),
+        network: Some(folded.spec.clone()),
+        import: Some(ImportConfig {
+            file: name_of(&args.file),
+            sha256: hex(&Sha256::digest(&file.bytes)),
+            ink: ink.to_owned(),
+            scale: look.scale,
+            shift: look.shift,
+            head: head.to_owned(),
+        }),
     }
 }
 

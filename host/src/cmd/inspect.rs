@@ -1,63 +1,108 @@
-//! `onelook inspect`: what is in a model file, layer by layer, and what it costs on a device.
+//! `onelook inspect`: what is in a model file, or in a network before it is trained, layer by layer,
+//! and what it costs on a device.
 
 use std::path::PathBuf;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
-use shared::model::{ModelView, Operator};
+use shared::model::ModelView;
+use shared::ops::Operator;
+use shared::shape::{Hwc, Window};
 
+use super::budget::untrained_model;
 use super::{Failure, Verdict};
+use crate::config::Config;
+use crate::quantize::exact::{FloatOnly, float_only};
+use crate::spec::{LayerSpec, NetSpec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The model file.
-    #[arg(value_name = "model.onelook")]
-    path: PathBuf,
+    #[arg(
+        value_name = "model.onelook",
+        required_unless_present_any = ["preset", "config"],
+        conflicts_with_all = ["preset", "config"]
+    )]
+    path: Option<PathBuf>,
+    /// A preset's network, not trained.
+    #[arg(long)]
+    preset: Option<String>,
+    /// The network of a configuration, not trained.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    config: Option<PathBuf>,
     /// Print the same as JSON on stdout.
     #[arg(long)]
     json: bool,
 }
 
-/// A model file in words.
+/// A network in words.
 #[derive(Debug, Serialize)]
 struct Inspection {
-    file_bytes: usize,
-    fingerprint: String,
     provenance: String,
     /// `[h][w][c]`.
     input: [usize; 3],
+    macs: u64,
+    parameters: usize,
+    layers: Vec<LayerRow>,
+    /// What a device needs; absent when the network stays in floating point.
+    #[serde(flatten)]
+    device: Option<DeviceCosts>,
+    /// What a trained model has.
+    #[serde(flatten)]
+    trained: Option<Trained>,
+    /// Why the network stays in floating point.
+    float_only: Vec<FloatOnly>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceCosts {
+    file_bytes: usize,
     arena_bytes: usize,
     embedding_bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Trained {
+    fingerprint: String,
     logit_exponent: u8,
-    macs: u64,
-    layers: Vec<LayerRow>,
 }
 
 /// One layer.
 #[derive(Debug, Serialize)]
 struct LayerRow {
     operator: &'static str,
-    kernel: usize,
-    stride: usize,
+    /// Absent for an operator that sees all of its input.
+    window: Option<WindowRow>,
     /// `[h][w][c]`.
     output: [usize; 3],
-    weight_bytes: usize,
+    weights: usize,
     macs: u64,
-    /// Real output = `q * 2^-exponent`.
-    exponent: u8,
-    /// Bytes of the arena in use while the layer runs.
-    arena_bytes: usize,
-    /// Largest sum that any input can reach; below 2^24.
+    /// Real output = `q * 2^-exponent`; of a trained model.
+    exponent: Option<u8>,
+    /// Largest sum that any input can reach, below 2^24; of a trained model.
     bound: Option<i64>,
 }
 
+#[derive(Debug, Serialize)]
+struct WindowRow {
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+}
+
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    let path = args.path.display();
-    let bytes = std::fs::read(&args.path)
-        .map_err(|error| Failure::Work(format!("{path}: {error}; name a model.onelook")))?;
-    let model = ModelView::new_checked(&bytes)
-        .map_err(|error| Failure::Work(format!("{path}: {error}")))?;
-    let inspection = inspect(&model);
+    let inspection = match &args.path {
+        Some(path) => {
+            let shown = path.display();
+            let bytes = std::fs::read(path).map_err(|error| {
+                Failure::Work(format!("{shown}: {error}; name a model.onelook"))
+            })?;
+            let model = ModelView::new_checked(&bytes)
+                .map_err(|error| Failure::Work(format!("{shown}: {error}")))?;
+            of_model(&model)
+        }
+        None => of_config(&args.untrained()?)?,
+    };
     if args.json {
         println!(
             "{}",
@@ -69,81 +114,209 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     Ok(Verdict::Success)
 }
 
-fn inspect(model: &ModelView<'_>) -> Inspection {
-    let layers = model.layers().map(|layer| {
-        let (input, output) = (layer.input(), layer.output());
-        let (window, weight_bytes, macs, bound) = match &layer.operator {
-            Operator::Conv2d(op) => (op.window(), op.weight_len(), op.macs(), Some(op.bound())),
-            Operator::MaxPool2d(op) => (op.window(), 0, 0, None),
+impl Args {
+    fn untrained(&self) -> Result<Config, Failure> {
+        let config = match (&self.config, &self.preset) {
+            (Some(path), _) => Config::read(path),
+            (None, preset) => Config::preset(preset.as_deref().unwrap_or_default()),
         };
+        config.map_err(Failure::usage)
+    }
+}
+
+fn of_model(model: &ModelView<'_>) -> Inspection {
+    let layers = model.layers().map(|layer| {
+        let window = window(&layer.operator);
+        let filters = layer.operator.filters();
         LayerRow {
-            operator: layer.name(),
-            kernel: window.kernel,
-            stride: window.stride,
-            output: [output.h, output.w, output.c],
-            weight_bytes,
-            macs,
-            exponent: layer.out_exponent,
-            arena_bytes: input.len() + output.len(),
-            bound,
+            operator: layer.operator.name(),
+            window: window.map(WindowRow::from),
+            output: extents(layer.operator.output()),
+            weights: filters.map_or(0, |filters| filters.weight().len()),
+            macs: layer.operator.macs(),
+            exponent: Some(layer.out_exponent),
+            bound: filters.map(|filters| filters.bound()),
         }
     });
     let layers: Vec<LayerRow> = layers.collect();
-    let input = model.input();
+    let biases = model
+        .layers()
+        .filter_map(|layer| Some(layer.operator.filters()?.c_out()));
+    let head = model.embedding_len() + 1;
     Inspection {
-        file_bytes: model.bytes().len(),
-        fingerprint: crate::dataset::hex(&model.fingerprint()),
         provenance: model.provenance().to_owned(),
-        input: [input.h, input.w, input.c],
-        arena_bytes: model.arena_len(),
-        embedding_bytes: model.embedding_len(),
-        logit_exponent: model.decider().logit_exponent(),
+        input: extents(model.input()),
         macs: layers.iter().map(|layer| layer.macs).sum(),
+        parameters: layers.iter().map(|layer| layer.weights).sum::<usize>()
+            + biases.sum::<usize>()
+            + head,
         layers,
+        device: Some(DeviceCosts::of(model)),
+        trained: Some(Trained {
+            fingerprint: crate::dataset::hex(&model.fingerprint()),
+            logit_exponent: model.decider().logit_exponent(),
+        }),
+        float_only: Vec::new(),
+    }
+}
+
+/// The plan of a network that is not trained.
+fn of_config(config: &Config) -> Result<Inspection, Failure> {
+    let spec = config.network().map_err(Failure::usage)?;
+    let float_only = float_only(&spec).map_err(Failure::usage)?;
+    let device = if float_only.is_empty() {
+        let model = untrained_model(&spec, &super::export::provenance(config))?;
+        let model = ModelView::new_checked(&model).map_err(Failure::usage)?;
+        Some(DeviceCosts::of(&model))
+    } else {
+        None
+    };
+    Ok(Inspection {
+        provenance: format!("{}, not trained", config.preset),
+        input: extents(spec.input()),
+        macs: spec.macs().map_err(Failure::usage)?,
+        parameters: spec.parameters().map_err(Failure::usage)?,
+        layers: planned_rows(&spec)?,
+        device,
+        trained: None,
+        float_only,
+    })
+}
+
+fn planned_rows(spec: &NetSpec) -> Result<Vec<LayerRow>, Failure> {
+    let shapes = spec.shapes().map_err(Failure::usage)?;
+    let layers = spec.layers.iter().zip(shapes.windows(2));
+    let rows = layers.map(|(layer, shapes)| {
+        let (input, output) = (shapes[0], shapes[1]);
+        let weights = layer.weights(input);
+        let sees_all = matches!(
+            layer,
+            LayerSpec::Linear { .. } | LayerSpec::GlobalAveragePool
+        );
+        LayerRow {
+            operator: layer.name(),
+            window: (!sees_all).then(|| layer.window(input).into()),
+            output: extents(output),
+            weights: weights.map_or(0, |weights| weights.len()),
+            macs: weights.map_or(0, |weights| (weights.taps() * output.len()) as u64),
+            exponent: None,
+            bound: None,
+        }
+    });
+    Ok(rows.collect())
+}
+
+const fn extents(shape: Hwc) -> [usize; 3] {
+    [shape.h, shape.w, shape.c]
+}
+
+impl From<Window> for WindowRow {
+    fn from(window: Window) -> Self {
+        let Window {
+            kernel,
+            stride,
+            pad,
+        } = window;
+        Self {
+            kernel,
+            stride,
+            pad,
+        }
+    }
+}
+
+impl DeviceCosts {
+    fn of(model: &ModelView<'_>) -> Self {
+        Self {
+            file_bytes: model.bytes().len(),
+            arena_bytes: model.arena_len(),
+            embedding_bytes: model.embedding_len(),
+        }
+    }
+}
+
+/// The window of an operator that has one.
+const fn window(operator: &Operator<'_>) -> Option<Window> {
+    match operator {
+        Operator::Conv2d(op) => Some(op.window()),
+        Operator::DepthwiseConv2d(op) => Some(op.window()),
+        Operator::MaxPool2d(op) => Some(op.window()),
+        Operator::Pointwise(_) => Some(Window {
+            kernel: 1,
+            stride: 1,
+            pad: 0,
+        }),
+        // A step of an encoder, never a layer of a file.
+        Operator::ConvMaxPool2d(_) | Operator::Linear(_) | Operator::GlobalAveragePool(_) => None,
     }
 }
 
 impl Inspection {
     fn words(&self) -> String {
+        let [h, w, c] = self.input;
+        let Self {
+            provenance,
+            macs,
+            parameters,
+            ..
+        } = self;
+        let mut words = format!(
+            "{provenance}\n\ninput {h}×{w}×{c}, {parameters} parameters, {macs} MAC per image\n"
+        );
+        if let Some(DeviceCosts {
+            file_bytes,
+            arena_bytes,
+            embedding_bytes,
+        }) = self.device
+        {
+            words += &format!(
+                "{file_bytes} bytes of flash, {arena_bytes} bytes of arena, {embedding_bytes} bytes for each embedding\n"
+            );
+        }
+        if let Some(Trained {
+            fingerprint,
+            logit_exponent,
+        }) = &self.trained
+        {
+            words += &format!("fingerprint {fingerprint}\nlogit = q · 2^-{logit_exponent}\n");
+        }
+        words += &format!("\n{}\n\n", self.table());
+        if self.trained.is_some() {
+            words += "bound: the largest sum any input can reach; certified below 16777216.\n";
+        }
+        for reason in &self.float_only {
+            words += &format!("floating point only: {reason}\n");
+        }
+        words
+    }
+
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN);
         table.set_header([
-            "layer", "operator", "kernel", "stride", "output", "weights", "MAC", "scale", "arena",
+            "layer", "operator", "kernel", "stride", "pad", "output", "weights", "MAC", "scale",
             "bound",
         ]);
         for (index, layer) in self.layers.iter().enumerate() {
             let [h, w, c] = layer.output;
+            let window = |field: fn(&WindowRow) -> usize| or_dash(layer.window.as_ref().map(field));
             table.add_row([
                 index.to_string(),
                 layer.operator.to_owned(),
-                layer.kernel.to_string(),
-                layer.stride.to_string(),
+                window(|window| window.kernel),
+                window(|window| window.stride),
+                window(|window| window.pad),
                 format!("{h}×{w}×{c}"),
-                layer.weight_bytes.to_string(),
+                layer.weights.to_string(),
                 layer.macs.to_string(),
-                format!("2^-{}", layer.exponent),
-                layer.arena_bytes.to_string(),
-                layer
-                    .bound
-                    .map_or_else(|| "–".to_owned(), |bound| bound.to_string()),
+                or_dash(layer.exponent.map(|exponent| format!("2^-{exponent}"))),
+                or_dash(layer.bound),
             ]);
         }
-        let Self {
-            file_bytes,
-            fingerprint,
-            provenance,
-            arena_bytes,
-            embedding_bytes,
-            ..
-        } = self;
-        let [h, w, c] = self.input;
-        let (macs, exponent) = (self.macs, self.logit_exponent);
-        format!(
-            "{provenance}\nfingerprint {fingerprint}\n\ninput {h}×{w}×{c}, {macs} MAC per image\n\
-             {file_bytes} bytes of flash, {arena_bytes} bytes of arena, {embedding_bytes} bytes for each embedding\n\
-             logit = q · 2^-{exponent}\n\n{table}\n\n\
-             arena: bytes in use while the layer runs. bound: the largest sum any input can reach; \
-             certified below 16777216.\n"
-        )
+        table
     }
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::args::DataArgs;
+use super::budget::BudgetArgs;
 use super::run_folder::RunArgs;
 use super::{Failure, Verdict};
 use crate::config::Config;
@@ -24,6 +25,8 @@ pub(super) struct Args {
     data: DataArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// A network and its training recipe: micro (the one that ships) or nano (for small memories).
     #[arg(long, default_value = "micro")]
     preset: String,
@@ -111,9 +114,11 @@ fn plan(args: &Args) -> Result<(PathBuf, Config), Failure> {
             .run
             .unfinished(&args.default_name(), [CONFIG_FILE, REPORT_JSON])?;
         let config = Config::read(&folder.join(CONFIG_FILE)).map_err(Failure::usage)?;
+        args.budget.check(&config)?;
         return Ok((folder, config));
     }
     let config = args.config()?;
+    args.budget.check(&config)?;
     Ok((args.run.unoccupied(&args.default_name())?, config))
 }
 

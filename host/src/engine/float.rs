@@ -1,21 +1,27 @@
-//! The float network in plain loops: how good the network is before quantization.
+//! The float network on the operators of `shared`: how good it is before quantization.
 
 use shared::shape::Hwc;
 
 use super::{Embedder, EngineError, real};
-use crate::float_net::FloatNet;
+use crate::float_net::{FloatEncoder, FloatNet, FloatNetError};
 
 /// A [`FloatNet`] as an engine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Float<'n> {
     net: &'n FloatNet,
+    encoder: FloatEncoder<'n>,
 }
 
 impl<'n> Float<'n> {
     /// An engine for a network.
-    #[must_use]
-    pub const fn new(net: &'n FloatNet) -> Self {
-        Self { net }
+    ///
+    /// # Errors
+    /// [`FloatNetError`] when weights are missing.
+    pub fn new(net: &'n FloatNet) -> Result<Self, FloatNetError> {
+        Ok(Self {
+            net,
+            encoder: net.encoder()?,
+        })
     }
 }
 
@@ -32,11 +38,10 @@ impl Embedder for Float<'_> {
     }
 
     fn embed(&self, input: &[u8]) -> Result<Vec<f32>, EngineError> {
-        self.input().check(input.len())?;
-        Ok(self.net.embed(&real(input)))
+        Ok(self.encoder.embed(&real(input))?)
     }
 
     fn logit(&self, query: &Vec<f32>, support: &Vec<f32>) -> Result<f64, EngineError> {
-        Ok(f64::from(self.net.logit(query, support)))
+        Ok(f64::from(self.net.logit(query, support)?))
     }
 }

@@ -4,6 +4,7 @@
 //! [`Level::All`] onnxruntime fuses the quantized operators into integer kernels, at
 //! [`Level::Disabled`] it computes every node in `f32`. Both must give the device's bits.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +16,6 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::{Engine, EngineError, Graph};
 use crate::export::Bundle;
-use crate::export::read::expose_layers;
 
 /// Environment variable that names the library.
 pub const LIBRARY: &str = "ORT_DYLIB_PATH";
@@ -42,9 +42,7 @@ pub struct Onnxruntime<'b> {
     environment: Environment,
     level: Level,
     bundle: &'b Bundle,
-    float: Pool,
-    int8: Pool,
-    encoder: Pool,
+    pools: HashMap<Graph, Pool>,
 }
 
 /// Idle sessions. A session runs one pair at a time, on one thread: threads of ours take one
@@ -54,36 +52,47 @@ struct Pool(Mutex<Vec<Session>>);
 
 impl<'b> Onnxruntime<'b> {
     /// Loads the library, unless this process has already done so, and checks that it accepts the
-    /// graphs.
+    /// graphs of all files.
     ///
     /// # Errors
     /// [`EngineError::Library`] when there is no usable library at `library`;
     /// [`EngineError::Engine`] when it refuses a graph.
     pub fn new(bundle: &'b Bundle, library: &Path, level: Level) -> Result<Self, EngineError> {
+        Self::of(bundle, library, level, &Graph::FILES)
+    }
+
+    /// As [`Self::new`] for these graphs; for any other, sessions are made each time it is run.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(
+        bundle: &'b Bundle,
+        library: &Path,
+        level: Level,
+        graphs: &[Graph],
+    ) -> Result<Self, EngineError> {
         let suffix = match level {
             Level::All => "optimised",
             Level::Disabled => "as written",
         };
-        let engine = Self {
+        let mut engine = Self {
             name: format!("onnxruntime, {suffix}"),
             environment: environment(library)?,
             level,
             bundle,
-            float: Pool::default(),
-            int8: Pool::default(),
-            encoder: Pool::default(),
+            pools: HashMap::new(),
         };
-        for (pool, bytes) in [
-            (&engine.float, bundle.float_onnx()),
-            (&engine.int8, bundle.int8_onnx()),
-            (&engine.encoder, bundle.encoder_onnx()),
-        ] {
-            pool.give_back(engine.session(bytes)?);
+        for &graph in graphs {
+            let pool = Pool::default();
+            pool.give_back(engine.session(graph)?);
+            engine.pools.insert(graph, pool);
         }
         Ok(engine)
     }
 
-    fn session(&self, bytes: &[u8]) -> Result<Session, EngineError> {
+    fn session(&self, graph: Graph) -> Result<Session, EngineError> {
+        let bytes = graph.onnx(self.bundle);
+        let bytes = bytes.map_err(|message| self.refused(&message))?;
         let level = match self.level {
             Level::All => GraphOptimizationLevel::All,
             Level::Disabled => GraphOptimizationLevel::Disable,
@@ -94,7 +103,7 @@ impl<'b> Onnxruntime<'b> {
         let builder = builder.with_optimization_level(level).map_err(refused)?;
         let mut builder = builder.with_intra_threads(1).map_err(refused)?;
         builder
-            .commit_from_memory(bytes)
+            .commit_from_memory(&bytes)
             .map_err(|error| self.refused(&error.to_string()))
     }
 
@@ -155,25 +164,15 @@ impl Engine for Onnxruntime<'_> {
     }
 
     fn run(&self, graph: Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
-        let (pool, bytes) = match graph {
-            Graph::FloatPair => (&self.float, self.bundle.float_onnx()),
-            Graph::Int8Pair => (&self.int8, self.bundle.int8_onnx()),
-            Graph::Encoder => (&self.encoder, self.bundle.encoder_onnx()),
-            Graph::Layers => {
-                // Only looked at when something differs: made when asked for.
-                let bytes = expose_layers(self.bundle.encoder_onnx());
-                let bytes = bytes.map_err(|message| self.refused(&message))?;
-                let mut session = self.session(&bytes)?;
-                let outputs = self.run_in(&mut session, inputs);
-                return outputs.map_err(|error| self.refused(&error.to_string()));
-            }
-        };
-        let mut session = match pool.take() {
+        let pool = self.pools.get(&graph);
+        let mut session = match pool.and_then(Pool::take) {
             Some(session) => session,
-            None => self.session(bytes)?,
+            None => self.session(graph)?,
         };
         let outputs = self.run_in(&mut session, inputs);
-        pool.give_back(session);
+        if let Some(pool) = pool {
+            pool.give_back(session);
+        }
         outputs.map_err(|error| self.refused(&error.to_string()))
     }
 }

@@ -35,9 +35,10 @@ impl<'m> Shared<'m> {
         input: &[u8],
         observe: impl FnMut(usize, &Layer<'m>, &[u8]),
     ) -> Result<Vec<u8>, EngineError> {
-        let mut arena = vec![0; self.model.arena_len()];
+        let encoder = Encoder::new(self.model);
+        let mut arena = vec![0; encoder.observed_arena_len()];
         let mut embedding = vec![0; self.model.embedding_len()];
-        Encoder::new(self.model).embed_observed(input, &mut arena, &mut embedding, observe)?;
+        encoder.embed_observed(input, &mut arena, &mut embedding, observe)?;
         Ok(embedding)
     }
 }
@@ -55,7 +56,10 @@ impl Embedder for Shared<'_> {
     }
 
     fn embed(&self, input: &[u8]) -> Result<Vec<u8>, EngineError> {
-        self.embed_observed(input, |_, _, _| {})
+        let mut arena = vec![0; self.model.arena_len()];
+        let mut embedding = vec![0; self.model.embedding_len()];
+        Encoder::new(self.model).embed(input, &mut arena, &mut embedding)?;
+        Ok(embedding)
     }
 
     fn logit(&self, query: &Vec<u8>, support: &Vec<u8>) -> Result<i32, EngineError> {

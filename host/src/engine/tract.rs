@@ -12,31 +12,34 @@ use tract_onnx::prelude::{
 
 use super::{Engine, EngineError, Graph};
 use crate::export::Bundle;
-use crate::export::read::expose_layers;
 
 const NAME: &str = "tract";
 
 /// tract on the graphs of one export.
 pub struct Tract<'b> {
     bundle: &'b Bundle,
-    float: Arc<TypedRunnableModel>,
-    int8: Arc<TypedRunnableModel>,
-    encoder: Arc<TypedRunnableModel>,
+    plans: HashMap<Graph, Arc<TypedRunnableModel>>,
 }
 
 impl<'b> Tract<'b> {
-    /// Compiles the graphs.
+    /// Compiles the graphs of all files.
     ///
     /// # Errors
     /// [`EngineError::Engine`] when tract refuses one.
     pub fn new(bundle: &'b Bundle) -> Result<Self, EngineError> {
-        let compile = |bytes| compile(bytes, 1).map_err(refused);
-        Ok(Self {
-            bundle,
-            float: compile(bundle.float_onnx())?,
-            int8: compile(bundle.int8_onnx())?,
-            encoder: compile(bundle.encoder_onnx())?,
-        })
+        Self::of(bundle, &Graph::FILES)
+    }
+
+    /// Compiles these graphs; any other is compiled each time it is run.
+    ///
+    /// # Errors
+    /// [`EngineError::Engine`] when tract refuses one.
+    pub fn of(bundle: &'b Bundle, graphs: &[Graph]) -> Result<Self, EngineError> {
+        let mut plans = HashMap::new();
+        for &graph in graphs {
+            plans.insert(graph, compile_graph(bundle, graph)?);
+        }
+        Ok(Self { bundle, plans })
     }
 }
 
@@ -46,24 +49,20 @@ impl Engine for Tract<'_> {
     }
 
     fn run(&self, graph: Graph, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, EngineError> {
-        let plan = match graph {
-            Graph::FloatPair => &self.float,
-            Graph::Int8Pair => &self.int8,
-            Graph::Encoder => &self.encoder,
-            Graph::Layers => {
-                // Only looked at when something differs: compiled when asked for.
-                let bytes = expose_layers(self.bundle.encoder_onnx()).map_err(|message| {
-                    EngineError::Engine {
-                        engine: NAME.to_owned(),
-                        message,
-                    }
-                })?;
-                let plan = compile(&bytes, 1).map_err(refused)?;
-                return run(&plan, inputs).map_err(refused);
-            }
+        let outputs = match self.plans.get(&graph) {
+            Some(plan) => run(plan, inputs),
+            None => run(&compile_graph(self.bundle, graph)?, inputs),
         };
-        run(plan, inputs).map_err(refused)
+        outputs.map_err(refused)
     }
+}
+
+fn compile_graph(bundle: &Bundle, graph: Graph) -> Result<Arc<TypedRunnableModel>, EngineError> {
+    let bytes = graph.onnx(bundle).map_err(|message| EngineError::Engine {
+        engine: NAME.to_owned(),
+        message,
+    })?;
+    compile(&bytes, 1).map_err(refused)
 }
 
 /// Compiles a graph for a fixed batch.
@@ -106,15 +105,14 @@ mod tests {
     /// The files promise a batch axis: three pairs at once are three pairs one by one.
     #[test]
     fn the_batch_axis_is_free() {
-        let conv = LayerSpec::Conv {
-            c_out: 3,
-            kernel: 3,
-            stride: 2,
-            pad: 1,
-        };
         let spec = NetSpec {
             input_side: 8,
-            layers: vec![conv],
+            layers: vec![
+                LayerSpec::conv(3, 3, 2, 1),
+                LayerSpec::depthwise(3, 1, 1),
+                LayerSpec::GlobalAveragePool,
+                LayerSpec::linear(5),
+            ],
         };
         let float = untrained(&spec, 1).unwrap();
         let image = |seed: usize| (0..64).map(move |at| (at * seed % 251) as u8);

@@ -7,15 +7,20 @@
 //! the same integers whether it computes in `f32` or fuses the triple into an integer kernel. No
 //! `ConvInteger`, no 64-bit tensor, no mix of signed and unsigned activations: engines disagree
 //! there.
+//!
+//! Every layer with weights is a `Conv`, so that activations keep four axes and engines need one
+//! kernel: a depthwise convolution has as many groups as channels, a fully connected layer has a
+//! kernel as large as its input.
 
-use shared::shape::{Hwc, Window};
+use shared::shape::Hwc;
 
 use super::ExportError;
 use super::graph::{Attribute, Graph, Values};
-use super::layout::{hwc_to_chw, ohwi_to_oihw};
 use crate::float_net::FloatNet;
-use crate::quantize::{INPUT_EXPONENT, QuantConv, QuantNet};
-use crate::spec::{LayerSpec, NetSpec};
+use crate::layout::{hwc_to_chw, ohwi_to_oihw};
+use crate::quantize::net::weight_exponents;
+use crate::quantize::{INPUT_EXPONENT, QuantFilters, QuantNet};
+use crate::spec::{Activation, LayerSpec, NetSpec, Place, WeightShape};
 
 const IMAGE_DOC: &str = "[N][1][h][w], ink: pixel / 256, 0 = paper, 255/256 = full ink";
 const LOGIT_DOC: &str = "[N][1], larger = more alike";
@@ -30,12 +35,8 @@ pub fn float_pair(net: &FloatNet) -> Result<Graph, ExportError> {
         "onelook",
         "Do two images show the same mark? 32-bit floats.",
     );
+    net.check()?;
     let embedding = net.spec.embedding()?;
-    check(
-        net.spec.layers.len(),
-        embedding.len(),
-        net.head.weight_hwc.len(),
-    )?;
     for input in ["a", "b"] {
         declare_image(&mut graph, input, &net.spec);
         float_tower(&mut graph, net, input)?;
@@ -57,11 +58,7 @@ pub fn int8_pair(net: &QuantNet) -> Result<Graph, ExportError> {
     let doc = "Do two images show the same mark? The device's integers, bit for bit.";
     let mut graph = Graph::new("onelook-int8", doc);
     let embedding = net.spec.embedding()?;
-    check(
-        net.spec.layers.len(),
-        embedding.len(),
-        net.head.weight_hwc.len(),
-    )?;
+    check(Place::Head, embedding.len(), net.head.weight_hwc.len())?;
     for input in ["a", "b"] {
         declare_image(&mut graph, input, &net.spec);
         let prefix = format!("{input}.");
@@ -125,47 +122,30 @@ fn finish_pair(graph: &mut Graph, distance: &str, weight: &str) {
 
 fn float_tower(graph: &mut Graph, net: &FloatNet, input: &str) -> Result<(), ExportError> {
     let shapes = net.spec.shapes()?;
-    let mut convs = net.convs.iter();
+    let mut filters = net.filters.iter();
     let mut x = input.to_owned();
     for (index, layer) in net.spec.layers.iter().enumerate() {
-        let (layer_name, window) = (format!("layers.{index}"), layer.window());
+        let layer_name = format!("layers.{index}");
         let output = format!("{input}.{layer_name}");
-        if let LayerSpec::Conv { c_out, kernel, .. } = *layer {
-            let c_in = shapes[index].c;
-            let (weight, bias) = convs.next().map_or((&[][..], &[][..]), |conv| {
-                (&conv.weight_oihw[..], &conv.bias[..])
-            });
-            check(
-                index,
-                c_out * (kernel * kernel * c_in + 1),
-                weight.len() + bias.len(),
-            )?;
+        let weights = layer.weights(shapes[index]);
+        if let Some((shape, filters)) = weights.and_then(|shape| Some((shape, filters.next()?))) {
             let names = [format!("{layer_name}.weight"), format!("{layer_name}.bias")];
-            graph.constant(
-                &names[0],
-                &[c_out, c_in, kernel, kernel],
-                Values::F32(weight),
-            );
-            graph.constant(&names[1], &[c_out], Values::F32(bias));
-            let conv = format!("{output}.conv");
-            graph.node(
-                "Conv",
-                &[&x, &names[0], &names[1]],
-                &conv,
-                &conv_attributes(window),
-            );
-            graph.node("Relu", &[&conv], &output, &[]);
+            graph.constant(&names[0], &dims(shape), Values::F32(&filters.weight_oihw));
+            graph.constant(&names[1], &[shape.c_out], Values::F32(&filters.bias));
+            let sums = format!("{output}.sums");
+            let inputs = [&*x, &names[0], &names[1]];
+            graph.node("Conv", &inputs, &sums, &attributes(layer, shapes[index]));
+            let activation = match layer.tail() {
+                Some((_, Activation::Sigmoid)) => "Sigmoid",
+                _ => "Relu",
+            };
+            graph.node(activation, &[&sums], &output, &[]);
         } else {
-            graph.node("MaxPool", &[&x], &output, &pool_attributes(window));
+            pool(graph, layer, shapes[index], &x, &output);
         }
         x = output;
     }
-    graph.node(
-        "Flatten",
-        &[&x],
-        &format!("{input}.embedding"),
-        &[("axis", Attribute::Int(1))],
-    );
+    flatten(graph, &x, &format!("{input}.embedding"));
     Ok(())
 }
 
@@ -179,51 +159,59 @@ fn int8_tower(
     embedding: &str,
 ) -> Result<(), ExportError> {
     let shapes = net.spec.shapes()?;
-    let mut convs = net.convs.iter();
     let mut exponent = INPUT_EXPONENT;
     let mut x = format!("{prefix}input");
     requantize(graph, input, &x, exponent);
     for (index, layer) in net.spec.layers.iter().enumerate() {
-        let (output, window) = (format!("{prefix}layers.{index}"), layer.window());
+        let output = format!("{prefix}layers.{index}");
         let dequantized = format!("{x}.dq");
-        if let LayerSpec::Conv { c_out, kernel, .. } = *layer {
-            let c_in = shapes[index].c;
-            let expected = c_out * (kernel * kernel * c_in + 2);
-            let Some(conv) = convs.next() else {
-                return check(index, expected, 0);
+        let result = format!("{output}.f");
+        let missing = || check(Place::Layer(index), 1, 0);
+        let Some(quantized) = net.layers.get(index) else {
+            return missing();
+        };
+        if let Some(shape) = layer.weights(shapes[index]) {
+            let Some(filters) = &quantized.filters else {
+                return missing();
             };
-            let got = conv.weight_ohwi.len() + conv.bias.len() + conv.shift.len();
-            check(index, expected, got)?;
+            let expected = shape.len() + 2 * shape.c_out;
+            let got = filters.weight_ohwi.len() + filters.bias.len() + filters.shift.len();
+            check(Place::Layer(index), expected, got)?;
             let name = format!("layers.{index}");
-            conv_constants(graph, &name, conv, [c_out, c_in, kernel], exponent);
+            filter_constants(
+                graph,
+                &name,
+                filters,
+                shape,
+                [exponent, quantized.out_exponent],
+            );
             let weight = dequantize_constant(graph, prefix, &name, "weight");
             let bias = dequantize_constant(graph, prefix, &name, "bias");
-            let sums = format!("{output}.conv");
+            let sums = format!("{output}.sums");
             let inputs = [&*dequantized, &weight, &bias];
-            graph.node("Conv", &inputs, &sums, &conv_attributes(window));
-            let relu = format!("{output}.relu");
-            graph.node("Relu", &[&sums], &relu, &[]);
-            exponent = conv.out_exponent;
-            requantize(graph, &relu, &output, exponent);
+            graph.node("Conv", &inputs, &sums, &attributes(layer, shapes[index]));
+            graph.node("Relu", &[&sums], &result, &[]);
         } else {
-            let pooled = format!("{output}.pool");
-            graph.node(
-                "MaxPool",
-                &[&dequantized],
-                &pooled,
-                &pool_attributes(window),
-            );
-            requantize(graph, &pooled, &output, exponent);
+            pool(graph, layer, shapes[index], &dequantized, &result);
         }
+        exponent = quantized.out_exponent;
+        requantize(graph, &result, &output, exponent);
         x = output;
     }
-    graph.node(
-        "Flatten",
-        &[&format!("{x}.dq")],
-        embedding,
-        &[("axis", Attribute::Int(1))],
-    );
+    flatten(graph, &format!("{x}.dq"), embedding);
     Ok(())
+}
+
+/// A layer without weights.
+fn pool(graph: &mut Graph, layer: &LayerSpec, input: Hwc, from: &str, to: &str) {
+    match layer {
+        LayerSpec::GlobalAveragePool => graph.node("GlobalAveragePool", &[from], to, &[]),
+        _ => graph.node("MaxPool", &[from], to, &attributes(layer, input)),
+    }
+}
+
+fn flatten(graph: &mut Graph, from: &str, to: &str) {
+    graph.node("Flatten", &[from], to, &[("axis", Attribute::Int(1))]);
 }
 
 /// `from` → `{to}.q` (`u8`) → `{to}.dq`, zero point 0, scale `2^-exponent`.
@@ -241,37 +229,32 @@ fn requantize(graph: &mut Graph, from: &str, to: &str, exponent: u8) {
     graph.node("DequantizeLinear", &inputs, &format!("{to}.dq"), &[]);
 }
 
-fn conv_constants(
+fn filter_constants(
     graph: &mut Graph,
     name: &str,
-    conv: &QuantConv,
-    [c_out, c_in, kernel]: [usize; 3],
-    in_exponent: u8,
+    filters: &QuantFilters,
+    shape: WeightShape,
+    [in_exponent, out_exponent]: [u8; 2],
 ) {
-    let weight = ohwi_to_oihw(&conv.weight_ohwi, c_in, kernel * kernel);
-    let exponents = conv.weight_exponents(in_exponent);
+    let c_out = shape.c_out;
+    let weight = ohwi_to_oihw(&filters.weight_ohwi, shape.c_in, shape.k_h * shape.k_w);
+    let exponents = weight_exponents(&filters.shift, in_exponent, out_exponent);
     let scale: Vec<f32> = exponents.iter().map(|&e| power_of_two(-e)).collect();
     let accumulator: Vec<f32> = exponents
         .iter()
         .map(|&e| power_of_two(-e - i32::from(in_exponent)))
         .collect();
-    let dims = [c_out, c_in, kernel, kernel];
-    graph.constant(&format!("{name}.weight"), &dims, Values::I8(&weight));
-    graph.constant(
-        &format!("{name}.weight.scale"),
-        &[c_out],
-        Values::F32(&scale),
-    );
+    let mut constant = |what: &str, dims: &[usize], values| {
+        graph.constant(&format!("{name}.{what}"), dims, values)
+    };
+    constant("weight", &dims(shape), Values::I8(&weight));
+    constant("weight.scale", &[c_out], Values::F32(&scale));
     let zero = vec![0; c_out];
-    graph.constant(&format!("{name}.weight.zero"), &[c_out], Values::I8(&zero));
-    graph.constant(&format!("{name}.bias"), &[c_out], Values::I32(&conv.bias));
-    graph.constant(
-        &format!("{name}.bias.scale"),
-        &[c_out],
-        Values::F32(&accumulator),
-    );
+    constant("weight.zero", &[c_out], Values::I8(&zero));
+    constant("bias", &[c_out], Values::I32(&filters.bias));
+    constant("bias.scale", &[c_out], Values::F32(&accumulator));
     let zero = vec![0; c_out];
-    graph.constant(&format!("{name}.bias.zero"), &[c_out], Values::I32(&zero));
+    constant("bias.zero", &[c_out], Values::I32(&zero));
 }
 
 /// Dequantizes a constant per output channel. Each tower has its own node: engines fuse a triple
@@ -289,20 +272,26 @@ fn dequantize_constant(graph: &mut Graph, prefix: &str, layer: &str, what: &str)
     output
 }
 
-fn conv_attributes(window: Window) -> Vec<(&'static str, Attribute)> {
-    let mut attributes = pool_attributes(window);
-    attributes.push(("pads", Attribute::Ints(vec![window.pad as i64; 4])));
-    attributes
+fn dims(shape: WeightShape) -> [usize; 4] {
+    [shape.c_out, shape.c_in, shape.k_h, shape.k_w]
 }
 
-fn pool_attributes(window: Window) -> Vec<(&'static str, Attribute)> {
-    vec![
-        (
-            "kernel_shape",
-            Attribute::Ints(vec![window.kernel as i64; 2]),
-        ),
-        ("strides", Attribute::Ints(vec![window.stride as i64; 2])),
-    ]
+/// Kernel, stride, padding and groups of a `Conv` or `MaxPool` on `input`.
+fn attributes(layer: &LayerSpec, input: Hwc) -> Vec<(&'static str, Attribute)> {
+    let ints = |values: &[usize]| Attribute::Ints(values.iter().map(|&v| v as i64).collect());
+    let window = layer.window(input);
+    let kernel = layer
+        .weights(input)
+        .map_or([window.kernel; 2], |shape| [shape.k_h, shape.k_w]);
+    let mut attributes = vec![
+        ("kernel_shape", ints(&kernel)),
+        ("strides", ints(&[window.stride; 2])),
+        ("pads", ints(&[window.pad; 4])),
+    ];
+    if let LayerSpec::Depthwise { .. } = layer {
+        attributes.push(("group", Attribute::Int(input.c as i64)));
+    }
+    attributes
 }
 
 /// Exact for every exponent that quantization hands out.
@@ -310,12 +299,12 @@ fn power_of_two(exponent: i32) -> f32 {
     (exponent as f32).exp2()
 }
 
-fn check(layer: usize, expected: usize, got: usize) -> Result<(), ExportError> {
+fn check(place: Place, expected: usize, got: usize) -> Result<(), ExportError> {
     if got == expected {
         Ok(())
     } else {
         Err(ExportError::Weights {
-            layer,
+            place,
             expected,
             got,
         })

@@ -7,13 +7,12 @@
 use prost::Message;
 use shared::shape::Hwc;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
 
 use super::graph::tensor_type;
-use super::layout::chw_to_hwc;
-use crate::float_net::{FloatConv, FloatHead, FloatNet};
-use crate::spec::{LayerSpec, NetSpec};
+use crate::float_net::{FloatFilters, FloatHead, FloatNet};
+use crate::layout::chw_to_hwc;
+use crate::spec::NetSpec;
 
 fn decode(bytes: &[u8]) -> Result<ModelProto, String> {
     ModelProto::decode(bytes).map_err(|error| format!("not an ONNX file: {error}"))
@@ -53,58 +52,50 @@ pub fn expose_layers(bytes: &[u8]) -> Result<Vec<u8>, String> {
     Ok(model.encode_to_vec())
 }
 
-/// The network in a float pair graph.
+/// Metadata key of the layers, as JSON.
+pub(super) const NETWORK: &str = "onelook.network";
+
+/// The value under [`NETWORK`].
+pub(super) fn network_entry(spec: &NetSpec) -> String {
+    // A struct of numbers and words always has a JSON form.
+    serde_json::to_string(spec).unwrap_or_default()
+}
+
+/// The network in a float pair graph: its layers from the metadata, its weights from the constants.
 ///
 /// # Errors
 /// A sentence that names the part that is missing.
 pub fn float_net(bytes: &[u8]) -> Result<FloatNet, String> {
     let model = decode(bytes)?;
-    let graph = model.graph.as_ref().ok_or("it holds no graph")?;
-    let mut layers = Vec::new();
-    let mut convs = Vec::new();
-    for node in graph
-        .node
+    let entry = model
+        .metadata_props
         .iter()
-        .filter(|node| node.name.starts_with("a.layers."))
-    {
-        let kernel = first_int(node, "kernel_shape");
-        let stride = first_int(node, "strides");
-        match node.op_type.as_str() {
-            "Conv" => {
-                let conv = FloatConv {
-                    weight_oihw: floats(graph, node.input.get(1))?,
-                    bias: floats(graph, node.input.get(2))?,
-                };
-                layers.push(LayerSpec::Conv {
-                    c_out: conv.bias.len(),
-                    kernel: kernel?,
-                    stride: stride?,
-                    pad: first_int(node, "pads")?,
-                });
-                convs.push(conv);
-            }
-            "MaxPool" => layers.push(LayerSpec::MaxPool {
-                kernel: kernel?,
-                stride: stride?,
-            }),
-            _ => {}
-        }
-    }
-    let spec = NetSpec {
-        input_side: input_side(graph).ok_or("its first input is not an image")?,
-        layers,
-    };
+        .find(|entry| entry.key == NETWORK);
+    let entry = entry.ok_or("it does not say which layers it has")?;
+    let spec: NetSpec = serde_json::from_str(&entry.value)
+        .map_err(|error| format!("its metadata `{NETWORK}`: {error}"))?;
+    let graph = model.graph.as_ref().ok_or("it holds no graph")?;
+    let layers = spec.weights().map_err(|error| error.to_string())?;
+    let filters = layers.map(|(index, _, _)| {
+        Ok(FloatFilters {
+            weight_oihw: floats(graph, &format!("layers.{index}.weight"))?,
+            bias: floats(graph, &format!("layers.{index}.bias"))?,
+        })
+    });
+    let filters = filters.collect::<Result<_, String>>()?;
     let embedding = spec.embedding().map_err(|error| error.to_string())?;
-    Ok(FloatNet {
+    let net = FloatNet {
         head: head(graph, embedding)?,
         spec,
-        convs,
-    })
+        filters,
+    };
+    net.check().map_err(|error| error.to_string())?;
+    Ok(net)
 }
 
 fn head(graph: &GraphProto, embedding: Hwc) -> Result<FloatHead, String> {
-    let weight = floats(graph, Some(&"head.weight".to_owned()))?;
-    let bias = floats(graph, Some(&"head.bias".to_owned()))?;
+    let weight = floats(graph, "head.weight")?;
+    let bias = floats(graph, "head.bias")?;
     if weight.len() != embedding.len() {
         let got = weight.len();
         return Err(format!(
@@ -118,27 +109,7 @@ fn head(graph: &GraphProto, embedding: Hwc) -> Result<FloatHead, String> {
     })
 }
 
-fn input_side(graph: &GraphProto) -> Option<usize> {
-    let type_proto::Value::TensorType(tensor) =
-        graph.input.first()?.r#type.as_ref()?.value.as_ref()?;
-    match tensor.shape.as_ref()?.dim.last()?.value.as_ref()? {
-        Value::DimValue(side) => usize::try_from(*side).ok(),
-        Value::DimParam(_) => None,
-    }
-}
-
-fn first_int(node: &NodeProto, name: &str) -> Result<usize, String> {
-    let attribute = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name == name);
-    let int = attribute.and_then(|attribute| attribute.ints.first());
-    int.and_then(|&int| usize::try_from(int).ok())
-        .ok_or_else(|| format!("node {} has no attribute {name}", node.name))
-}
-
-fn floats(graph: &GraphProto, name: Option<&String>) -> Result<Vec<f32>, String> {
-    let name = name.map_or("", String::as_str);
+fn floats(graph: &GraphProto, name: &str) -> Result<Vec<f32>, String> {
     let tensor = graph.initializer.iter().find(|tensor| tensor.name == name);
     let tensor = tensor.ok_or_else(|| format!("constant `{name}` is missing"))?;
     let (values, rest) = tensor.raw_data.as_chunks::<4>();

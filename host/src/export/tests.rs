@@ -6,19 +6,18 @@ use crate::spec::{LayerSpec, NetSpec};
 use crate::untrained::untrained;
 
 fn nets(seed: u64) -> (FloatNet, QuantNet) {
-    let conv = |c_out| LayerSpec::Conv {
-        c_out,
-        kernel: 3,
-        stride: 1,
-        pad: 1,
-    };
-    let pool = LayerSpec::MaxPool {
-        kernel: 2,
-        stride: 2,
-    };
+    let conv = |c_out| LayerSpec::conv(c_out, 3, 1, 1);
+    let pool = LayerSpec::max_pool(2, 2);
     let spec = NetSpec {
         input_side: 8,
-        layers: vec![conv(3), pool, conv(4)],
+        layers: vec![
+            conv(3),
+            pool,
+            conv(4),
+            LayerSpec::depthwise(3, 2, 1),
+            LayerSpec::GlobalAveragePool,
+            LayerSpec::linear(6),
+        ],
     };
     let float = untrained(&spec, seed).unwrap();
     let image = (0..64).map(|pixel| pixel * 4).collect();
@@ -98,12 +97,9 @@ fn two_networks_are_refused() {
 #[test]
 fn missing_weights_are_refused() {
     let (mut float, quantized) = nets(8);
-    float.convs[1].bias.pop();
+    float.filters[1].bias.pop();
     let error = Bundle::new(&float, &quantized, "", "")
         .unwrap_err()
         .to_string();
-    assert_eq!(
-        error,
-        "layer 2: 111 values of weight and bias, the layer asks for 112"
-    );
+    assert_eq!(error, "layer 2: 3 values of bias, the layer asks for 4");
 }

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod reshape;
 pub mod weighted;
 
+use shared::model::MAX_KERNEL;
 use shared::shape::{Hwc, Window};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
@@ -27,8 +28,10 @@ use super::tensor::{Tensor, Values};
 const MAX_SIDE: usize = 1024;
 /// Values of the largest activation.
 const MAX_ACTIVATION: usize = 1 << 24;
-/// Largest kernel, step or padding; the model file keeps them in a byte.
-const MAX_WINDOW: usize = 255;
+/// Largest kernel and step of the kernels.
+const MAX_WINDOW: usize = MAX_KERNEL as usize;
+/// Most zeros around an image.
+const MAX_PAD: usize = 255;
 
 /// The images that a network takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -205,13 +205,4 @@ impl Head {
             bias: self.bias,
         })
     }
-
-    /// The head of somebody for whom 1 means *different*.
-    #[must_use]
-    pub fn turned_over(&self) -> Self {
-        Self {
-            weight: self.weight.iter().map(|weight| -weight).collect(),
-            bias: -self.bias,
-        }
-    }
 }

@@ -1,19 +1,20 @@
 //! Choosing each layer's output exponent from what the float network computes.
 //!
-//! In: the float network and calibration images. Out: per convolution the squared error that each
-//! candidate exponent would cause, rounding and clipping together; the smallest wins.
+//! In: the float network and calibration images. Out: for each layer that sets its own exponent, the
+//! squared error that each candidate would cause, rounding and clipping together; the smallest wins.
 
 use rayon::prelude::*;
 use shared::quant::MAX_SHIFT;
+use shared::shape::ShapeError;
 
 use super::net::INPUT_EXPONENT;
-use crate::float_net::FloatNet;
+use crate::float_net::FloatEncoder;
 use crate::spec::LayerSpec;
 
 const CANDIDATES: usize = MAX_SHIFT as usize + 1;
 
-/// Activation statistics of one convolution, as seen behind the max pooling that follows it: what
-/// pooling drops need not be represented.
+/// Activation statistics of one layer, as seen behind the max pooling that follows it: what pooling
+/// drops need not be represented.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// Largest activation.
@@ -93,47 +94,58 @@ fn round_small(value: f32) -> f32 {
     (value + SHIFT) - SHIFT
 }
 
-/// One [`Calibration`] per convolution.
-#[must_use]
-pub fn calibrate(net: &FloatNet, images: &[Vec<u8>]) -> Vec<Calibration> {
-    let watched = watched_layers(&net.spec.layers);
+/// One [`Calibration`] per layer that sets its own exponent, first to last. `net` must be the
+/// encoder of `layers`.
+///
+/// # Errors
+/// [`ShapeError::Length`] when an image is not a network input.
+pub fn calibrate(
+    net: &FloatEncoder<'_>,
+    layers: &[LayerSpec],
+    images: &[Vec<u8>],
+) -> Result<Vec<Calibration>, ShapeError> {
+    let watched = watched_layers(layers);
     let empty = vec![Calibration::new(); watched.len()];
     let scale = (-f32::from(INPUT_EXPONENT)).exp2();
     // A fixed number of images per chunk and merging in order keep the sums, and with them the
     // chosen exponents, independent of the number of threads.
-    let chunks: Vec<Vec<Calibration>> = images
-        .par_chunks(8)
-        .map(|images| {
-            let mut statistics = empty.clone();
-            for image in images {
-                let image: Vec<f32> = image.iter().map(|&q| f32::from(q) * scale).collect();
-                let _embedding = net.embed_observed(&image, |layer, values| {
-                    if let Some(conv) = watched.iter().position(|&watched| watched == layer) {
-                        statistics[conv].observe(values);
-                    }
-                });
-            }
-            statistics
-        })
-        .collect();
+    let chunks = images.par_chunks(8).map(|images| {
+        let mut statistics = empty.clone();
+        for image in images {
+            let image: Vec<f32> = image.iter().map(|&q| f32::from(q) * scale).collect();
+            net.embed_observed(&image, |layer, values| {
+                if let Some(at) = watched.iter().position(|&watched| watched == layer) {
+                    statistics[at].observe(values);
+                }
+            })?;
+        }
+        Ok(statistics)
+    });
+    let chunks: Vec<Vec<Calibration>> = chunks.collect::<Result<_, _>>()?;
     let mut total = empty;
     for chunk in &chunks {
         for (total, chunk) in total.iter_mut().zip(chunk) {
             total.merge(chunk);
         }
     }
-    total
+    Ok(total)
 }
 
-/// Per convolution, the last layer that still has its exponent: itself or the pooling behind it.
+/// Whether a layer sets the exponent of its output; max pooling keeps that of its input.
+pub(super) const fn sets_exponent(layer: &LayerSpec) -> bool {
+    !matches!(layer, LayerSpec::MaxPool { .. })
+}
+
+/// Per layer that sets its exponent, the last one that still has it: itself or the max pooling
+/// behind it.
 fn watched_layers(layers: &[LayerSpec]) -> Vec<usize> {
     let mut watched = Vec::new();
     for (index, layer) in layers.iter().enumerate() {
-        match (layer, watched.last_mut()) {
-            (LayerSpec::Conv { .. }, _) => watched.push(index),
-            (LayerSpec::MaxPool { .. }, Some(last)) => *last = index,
-            // Pooling in front of the first convolution has the input's exponent.
-            (LayerSpec::MaxPool { .. }, None) => {}
+        match watched.last_mut() {
+            _ if sets_exponent(layer) => watched.push(index),
+            Some(last) => *last = index,
+            // Pooling in front of everything else has the input's exponent.
+            None => {}
         }
     }
     watched
@@ -174,17 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn pooling_belongs_to_the_convolution_before_it() {
-        let pool = LayerSpec::MaxPool {
-            kernel: 2,
-            stride: 2,
-        };
-        let conv = LayerSpec::Conv {
-            c_out: 1,
-            kernel: 1,
-            stride: 1,
-            pad: 0,
-        };
+    fn pooling_belongs_to_the_layer_before_it() {
+        let (pool, conv) = (LayerSpec::max_pool(2, 2), LayerSpec::conv(1, 1, 1, 0));
         assert_eq!(watched_layers(&[pool, conv, conv, pool, pool]), [1, 4]);
+        let layers = [
+            conv,
+            pool,
+            LayerSpec::GlobalAveragePool,
+            LayerSpec::linear(3),
+        ];
+        assert_eq!(watched_layers(&layers), [1, 2, 3]);
     }
 }

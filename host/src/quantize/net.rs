@@ -3,14 +3,18 @@
 //! In: integer weights. Out: the bytes of `model.onelook`, parsed again by the reader that the
 //! device uses before anyone sees them.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::model::{
-    EmitError, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
+    EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
 };
+use shared::quant::bound;
+use shared::shape::Hwc;
 
-use super::Place;
-use crate::spec::{LayerSpec, NetSpec};
+use crate::layout::chw_to_hwc;
+use crate::spec::{LayerSpec, NetSpec, Place, SpecError, WeightShape};
 
 /// Real pixel = `q * 2^-8`: the quantized pixel is the pixel.
 pub const INPUT_EXPONENT: u8 = 8;
@@ -20,33 +24,39 @@ pub const INPUT_EXPONENT: u8 = 8;
 pub struct QuantNet {
     /// The layers that the weights belong to.
     pub spec: NetSpec,
-    /// One entry per [`LayerSpec::Conv`], first to last.
-    pub convs: Vec<QuantConv>,
+    /// One entry per layer of `spec`.
+    pub layers: Vec<QuantLayer>,
     /// The head.
     pub head: QuantHead,
 }
 
-/// One convolution.
+/// One layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuantConv {
-    /// `[c_out][kernel][kernel][c_in]`.
+pub struct QuantLayer {
+    /// Real output = `q * 2^-out_exponent`.
+    pub out_exponent: u8,
+    /// Weights, where the layer has any.
+    pub filters: Option<QuantFilters>,
+}
+
+/// Weights of one layer, shaped as its [`WeightShape`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuantFilters {
+    /// `[c_out][k_h][k_w][c_in]`.
     pub weight_ohwi: Vec<i8>,
     /// `[c_out]`.
     pub bias: Vec<i32>,
     /// `[c_out]`: right shifts of requantize.
     pub shift: Vec<u8>,
-    /// Real output = `q * 2^-out_exponent`.
-    pub out_exponent: u8,
 }
 
-impl QuantConv {
-    /// Per channel: real weight = `q * 2^-exponent`.
-    #[must_use]
-    pub fn weight_exponents(&self, in_exponent: u8) -> Vec<i32> {
-        let shifts = self.shift.iter();
-        let out = i32::from(self.out_exponent) - i32::from(in_exponent);
-        shifts.map(|&shift| i32::from(shift) + out).collect()
-    }
+/// Per channel: real weight = `q * 2^-exponent`, from what the shifts do to the exponents around
+/// the layer.
+#[must_use]
+pub fn weight_exponents(shift: &[u8], in_exponent: u8, out_exponent: u8) -> Vec<i32> {
+    let difference = i32::from(out_exponent) - i32::from(in_exponent);
+    let exponents = shift.iter().map(|&shift| i32::from(shift) + difference);
+    exponents.collect()
 }
 
 /// `logit = bias + Σ weight * |a - b|`.
@@ -87,32 +97,60 @@ impl std::fmt::Display for Certificate {
 }
 
 impl QuantNet {
+    /// The network with all weights zero: its model file is as long as that of any other with these
+    /// layers.
+    ///
+    /// # Errors
+    /// [`SpecError`] when the layers do not fit each other.
+    pub fn blank(spec: &NetSpec) -> Result<Self, SpecError> {
+        let filters = |shape: WeightShape| QuantFilters {
+            weight_ohwi: vec![0; shape.len()],
+            bias: vec![0; shape.c_out],
+            shift: vec![0; shape.c_out],
+        };
+        let layers = spec.layers.iter().zip(spec.shapes()?);
+        let layers = layers.map(|(layer, input)| QuantLayer {
+            out_exponent: INPUT_EXPONENT,
+            filters: layer.weights(input).map(filters),
+        });
+        Ok(Self {
+            layers: layers.collect(),
+            head: QuantHead {
+                weight_hwc: vec![0; spec.embedding()?.len()],
+                bias: 0,
+                logit_exponent: INPUT_EXPONENT,
+            },
+            spec: spec.clone(),
+        })
+    }
+
     /// Real embedding value = `q * 2^-exponent`.
     #[must_use]
     pub fn embedding_exponent(&self) -> u8 {
-        let last = self.convs.last();
-        last.map_or(INPUT_EXPONENT, |conv| conv.out_exponent)
+        let last = self.layers.last();
+        last.map_or(INPUT_EXPONENT, |layer| layer.out_exponent)
     }
 
     /// The tightest accumulator. Whether it holds is for [`Self::to_model_bytes`] to say.
     #[must_use]
     pub fn certificate(&self) -> Certificate {
         let mut largest = Certificate {
-            bound: bound(&self.head.weight_hwc, self.head.bias),
+            bound: bound(self.head.weight_hwc.iter().copied(), self.head.bias),
             place: Place::Head,
             channel: 0,
         };
-        let layers = self.spec.layers.iter().enumerate();
-        let layers = layers.filter(|(_, layer)| matches!(layer, LayerSpec::Conv { .. }));
-        for ((layer, _), conv) in layers.zip(&self.convs) {
-            let taps = (conv.weight_ohwi.len() / conv.bias.len().max(1)).max(1);
-            let channels = conv.weight_ohwi.chunks_exact(taps).zip(&conv.bias);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let Some(filters) = &layer.filters else {
+                continue;
+            };
+            let taps = (filters.weight_ohwi.len() / filters.bias.len().max(1)).max(1);
+            let channels = filters.weight_ohwi.chunks_exact(taps).zip(&filters.bias);
             for (channel, (weight, &bias)) in channels.enumerate() {
-                let bound = bound(weight, bias);
+                let bound = bound(weight.iter().copied(), bias);
                 if bound > largest.bound {
                     largest = Certificate {
                         bound,
-                        place: Place::Layer(layer),
+                        place: Place::Layer(index),
                         channel,
                     };
                 }
@@ -124,29 +162,40 @@ impl QuantNet {
     /// The file `model.onelook`, checked by the device's own reader.
     ///
     /// # Errors
-    /// [`ModelError`] when a number does not fit the format or the certificate does not hold.
+    /// [`ModelError`] when weights are missing, a number does not fit the format, or the
+    /// certificate does not hold.
     pub fn to_model_bytes(&self, provenance: &str) -> Result<Vec<u8>, ModelError> {
-        let mut convs = self.convs.iter();
-        let layers: Option<Vec<LayerRepr<'_>>> = self
-            .spec
-            .layers
-            .iter()
-            .map(|layer| match *layer {
-                LayerSpec::Conv { .. } => convs.next().map(|conv| LayerRepr::Conv2d {
-                    window: layer.window(),
-                    weight: &conv.weight_ohwi,
-                    bias: &conv.bias,
-                    shift: &conv.shift,
-                    out_exponent: conv.out_exponent,
-                }),
-                LayerSpec::MaxPool { kernel, stride } => {
-                    Some(LayerRepr::MaxPool2d { kernel, stride })
-                }
-            })
-            .collect();
-        let layers = layers.ok_or(ModelError::Convs {
-            got: self.convs.len(),
-        })?;
+        let shapes = self.spec.shapes()?;
+        let missing = |index| move || ModelError::Weights { index };
+        let weights: Vec<_> = self.weights_in_file_order(&shapes).collect();
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.spec.layers.iter().enumerate() {
+            let quantized = self.layers.get(index).ok_or_else(missing(index))?;
+            let window = layer.window(shapes[index]);
+            let filters = quantized.filters.as_ref().zip(weights.get(index));
+            let filters = filters.map(|(filters, weight)| FiltersRepr {
+                weight,
+                bias: &filters.bias,
+                shift: &filters.shift,
+                out_exponent: quantized.out_exponent,
+            });
+            let filters = filters.ok_or_else(missing(index));
+            layers.push(match layer {
+                LayerSpec::Conv { .. } => LayerRepr::Conv2d {
+                    window,
+                    filters: filters?,
+                },
+                LayerSpec::Depthwise { .. } => LayerRepr::DepthwiseConv2d {
+                    window,
+                    filters: filters?,
+                },
+                LayerSpec::Linear { .. } => LayerRepr::Linear { filters: filters? },
+                LayerSpec::MaxPool { .. } => LayerRepr::MaxPool2d { window },
+                LayerSpec::GlobalAveragePool => LayerRepr::GlobalAveragePool {
+                    out_exponent: quantized.out_exponent,
+                },
+            });
+        }
         let model = ModelRepr {
             input: self.spec.input(),
             input_exponent: INPUT_EXPONENT,
@@ -166,21 +215,37 @@ impl QuantNet {
         ModelView::new_checked(&bytes).map_err(ModelError::Format)?;
         Ok(bytes)
     }
-}
 
-fn bound(weight: &[i8], bias: i32) -> i64 {
-    let weights = weight.iter().map(|w| i64::from(*w).abs());
-    i64::from(bias).abs() + 255 * weights.sum::<i64>()
+    /// Each layer's weights as its operator reads them: those of a depthwise convolution lie as its
+    /// input does.
+    fn weights_in_file_order(&self, shapes: &[Hwc]) -> impl Iterator<Item = Cow<'_, [i8]>> {
+        let layers = self.spec.layers.iter().zip(shapes).zip(&self.layers);
+        layers.map(|((layer, input), quantized)| {
+            let weight = quantized
+                .filters
+                .as_ref()
+                .map_or(&[][..], |f| &f.weight_ohwi);
+            match (layer, layer.weights(*input)) {
+                (LayerSpec::Depthwise { .. }, Some(shape)) if weight.len() == shape.len() => {
+                    chw_to_hwc(weight, Hwc::new(shape.k_h, shape.k_w, shape.c_out)).into()
+                }
+                _ => weight.into(),
+            }
+        })
+    }
 }
 
 /// Why an integer network has no model file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// A convolution has no weights.
-    #[error("only {got} convolutions have weights, the layers ask for more")]
-    Convs {
-        /// Convolutions with weights.
-        got: usize,
+    /// The layers do not fit each other.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A layer has no weights.
+    #[error("layer {index} has no weights")]
+    Weights {
+        /// Index of the layer.
+        index: usize,
     },
     /// A number does not fit the format.
     #[error("model file: {0}")]

@@ -7,7 +7,7 @@
 use shared::model::CertificateError;
 use shared::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT};
 
-use super::net::{QuantConv, QuantHead};
+use super::net::{QuantFilters, QuantHead};
 use super::{Place, QuantizeError};
 use crate::float_net::FloatHead;
 
@@ -48,17 +48,17 @@ impl RoundError {
     }
 }
 
-/// Rounds a convolution. `wanted` is the output exponent that calibration asks for; it is lowered
-/// where a channel's sums are coarser than that.
+/// Rounds a layer's filters. `wanted` is the output exponent that calibration asks for; it is
+/// lowered where a channel's sums are coarser than that.
 ///
 /// # Errors
 /// [`RoundError`] naming the channel without an exponent.
-pub fn round_conv(
+pub fn round_filters(
     weight_ohwi: &[f32],
     bias: &[f32],
     in_exponent: u8,
     wanted: u8,
-) -> Result<QuantConv, RoundError> {
+) -> Result<Rounded, RoundError> {
     let input = i32::from(in_exponent);
     let taps = (weight_ohwi.len() / bias.len().max(1)).max(1);
     // Above this the right shift would pass 23.
@@ -77,21 +77,32 @@ pub fn round_conv(
     }
     // A lowered output exponent makes every shift longer, possibly longer than 23.
     if out_exponent < wanted {
-        return round_conv(weight_ohwi, bias, in_exponent, out_exponent);
+        return round_filters(weight_ohwi, bias, in_exponent, out_exponent);
     }
-    let mut conv = QuantConv {
+    let mut filters = QuantFilters {
         weight_ohwi: Vec::with_capacity(weight_ohwi.len()),
         bias: Vec::with_capacity(bias.len()),
         shift: Vec::with_capacity(bias.len()),
-        out_exponent,
     };
     for rounded in channels {
         let shift = input + rounded.exponent - i32::from(out_exponent);
-        conv.weight_ohwi.extend(rounded.weight);
-        conv.bias.push(rounded.bias);
-        conv.shift.push(shift as u8); // 0..=23 by `finest` and `ceiling`
+        filters.weight_ohwi.extend(rounded.weight);
+        filters.bias.push(rounded.bias);
+        filters.shift.push(shift as u8); // 0..=23 by `finest` and `ceiling`
     }
-    Ok(conv)
+    Ok(Rounded {
+        filters,
+        out_exponent,
+    })
+}
+
+/// A layer's filters in integers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rounded {
+    /// Weights, biases and shifts.
+    pub filters: QuantFilters,
+    /// Real output = `q * 2^-out_exponent`.
+    pub out_exponent: u8,
 }
 
 /// Rounds the head; also returns the exponent of its weights.
@@ -117,7 +128,7 @@ pub fn round_head(
     Ok((head, rounded.exponent))
 }
 
-struct Rounded {
+struct Channel {
     weight: Vec<i8>,
     bias: i32,
     exponent: i32,
@@ -129,7 +140,7 @@ fn round_channel(
     bias: f32,
     in_exponent: i32,
     ceiling: i32,
-) -> Result<Rounded, CertificateError> {
+) -> Result<Channel, CertificateError> {
     let largest = weight.iter().fold(0.0_f32, |max, w| max.max(w.abs()));
     let start = if largest > 0.0 {
         let fits = (f64::from(WEIGHT_LIMIT) / f64::from(largest))
@@ -155,7 +166,7 @@ fn try_exponent(
     bias: f32,
     in_exponent: i32,
     exponent: i32,
-) -> Result<Rounded, CertificateError> {
+) -> Result<Channel, CertificateError> {
     let scale = f64::from(exponent).exp2();
     let mut rounded = Vec::with_capacity(weight.len());
     let mut bound = 0_i64;
@@ -175,7 +186,7 @@ fn try_exponent(
     if bound >= ACC_LIMIT {
         return Err(CertificateError::Bound { got: bound });
     }
-    Ok(Rounded {
+    Ok(Channel {
         weight: rounded,
         bias: bias as i32,
         exponent,
@@ -184,6 +195,7 @@ fn try_exponent(
 
 #[cfg(test)]
 mod tests {
+    use super::super::net::weight_exponents;
     use super::*;
     use proptest::prelude::*;
 
@@ -197,50 +209,56 @@ mod tests {
             wanted in 0_u8..=10,
         ) {
             let weight: Vec<f32> = weight.iter().map(|w| w * (scale as f32).exp2()).collect();
-            let conv = round_conv(&weight, &[bias, -bias], 8, wanted).unwrap();
-            prop_assert!(conv.out_exponent <= wanted);
-            for (c, (q, &shift)) in conv.weight_ohwi.chunks(4).zip(&conv.shift).enumerate() {
+            let Rounded { filters, out_exponent } =
+                round_filters(&weight, &[bias, -bias], 8, wanted).unwrap();
+            prop_assert!(out_exponent <= wanted);
+            for (c, (q, &shift)) in filters.weight_ohwi.chunks(4).zip(&filters.shift).enumerate() {
                 prop_assert!(shift <= 23);
                 prop_assert!(q.iter().all(|q| (-64..64).contains(q)));
                 let sum: i64 = q.iter().map(|q| i64::from(*q).abs()).sum();
-                prop_assert!(i64::from(conv.bias[c]).abs() + 255 * sum < ACC_LIMIT);
-                let e = i32::from(shift) + i32::from(conv.out_exponent) - 8;
+                prop_assert!(i64::from(filters.bias[c]).abs() + 255 * sum < ACC_LIMIT);
+                let e = i32::from(shift) + i32::from(out_exponent) - 8;
                 let step = f64::from(-e).exp2();
                 for (q, w) in q.iter().zip(&weight[4 * c..]) {
                     prop_assert!((f64::from(*q) * step - f64::from(*w)).abs() <= step / 2.0);
                 }
                 if shift < 23 {
-                    prop_assert!(try_exponent(&weight[4 * c..4 * c + 4], conv_bias(bias, c), 8, e + 1).is_err());
+                    let channel = &weight[4 * c..4 * c + 4];
+                    prop_assert!(try_exponent(channel, channel_bias(bias, c), 8, e + 1).is_err());
                 }
             }
         }
     }
 
-    fn conv_bias(bias: f32, channel: usize) -> f32 {
+    fn channel_bias(bias: f32, channel: usize) -> f32 {
         if channel == 0 { bias } else { -bias }
     }
 
     #[test]
     fn a_coarse_channel_lowers_the_output_exponent() {
         // 63 · 2^6 needs exponent -6, so sums have exponent 2.
-        let conv = round_conv(&[63.0 * 64.0, 0.5], &[0.0, 0.0], 8, 7).unwrap();
-        assert_eq!(conv.out_exponent, 2);
-        assert_eq!((conv.shift[0], conv.weight_ohwi[0]), (0, 63));
-        assert_eq!(conv.weight_exponents(8), [-6, 6]);
+        let rounded = round_filters(&[63.0 * 64.0, 0.5], &[0.0, 0.0], 8, 7).unwrap();
+        assert_eq!(rounded.out_exponent, 2);
+        let QuantFilters {
+            weight_ohwi, shift, ..
+        } = rounded.filters;
+        assert_eq!((shift[0], weight_ohwi[0]), (0, 63));
+        assert_eq!(weight_exponents(&shift, 8, 2), [-6, 6]);
     }
 
     #[test]
     fn a_large_bias_costs_weight_bits() {
-        let conv = round_conv(&[0.5], &[1000.0], 8, 0).unwrap();
+        let round = |bias| round_filters(&[0.5], &[bias], 8, 0).unwrap().filters;
         // 1000 · 2^(8+e) < 2^24 leaves e = 6: weight 32, although 63 would fit.
-        assert_eq!((conv.weight_ohwi[0], conv.bias[0]), (32, 1000 << 14));
-        let conv = round_conv(&[0.5], &[4000.0], 8, 0).unwrap();
-        assert_eq!((conv.weight_ohwi[0], conv.bias[0]), (8, 4000 << 12));
+        let filters = round(1000.0);
+        assert_eq!((filters.weight_ohwi[0], filters.bias[0]), (32, 1000 << 14));
+        let filters = round(4000.0);
+        assert_eq!((filters.weight_ohwi[0], filters.bias[0]), (8, 4000 << 12));
     }
 
     #[test]
     fn dead_channel_has_a_legal_shift() {
-        let conv = round_conv(&[0.0, 0.0], &[0.0], 8, 4).unwrap();
-        assert_eq!((conv.shift[0], conv.bias[0]), (23, 0));
+        let rounded = round_filters(&[0.0, 0.0], &[0.0], 8, 4).unwrap();
+        assert_eq!((rounded.filters.shift[0], rounded.filters.bias[0]), (23, 0));
     }
 }

@@ -4,20 +4,12 @@ use shared::model::ModelView;
 use shared::net::Encoder;
 
 use super::*;
-use crate::float_net::{FloatConv, FloatHead};
+use crate::float_net::FloatHead;
 use crate::spec::NetSpec;
 
 fn spec() -> NetSpec {
-    let conv = |c_out, stride| LayerSpec::Conv {
-        c_out,
-        kernel: 3,
-        stride,
-        pad: 1,
-    };
-    let pool = LayerSpec::MaxPool {
-        kernel: 2,
-        stride: 2,
-    };
+    let conv = |c_out, stride| LayerSpec::conv(c_out, 3, stride, 1);
+    let pool = LayerSpec::max_pool(2, 2);
     NetSpec {
         input_side: 12,
         layers: vec![conv(6, 1), pool, conv(8, 2), conv(5, 1)],
@@ -46,13 +38,14 @@ fn integers_follow_the_float_network() {
     let model = ModelView::new_checked(&bytes).unwrap();
     let mut arena = vec![0; model.arena_len()];
     let scale = (-f32::from(quantized.embedding_exponent())).exp2();
+    let float = net.encoder().unwrap();
     let (mut error, mut power) = (0.0, 0.0);
     for image in &images {
         let mut embedding = vec![0; model.embedding_len()];
         let encoder = Encoder::new(model);
         encoder.embed(image, &mut arena, &mut embedding).unwrap();
         let real: Vec<f32> = image.iter().map(|&q| f32::from(q) / 256.0).collect();
-        for (q, real) in embedding.iter().zip(net.embed(&real)) {
+        for (q, real) in embedding.iter().zip(float.embed(&real).unwrap()) {
             error += (f32::from(*q) * scale - real).powi(2);
             power += real * real;
         }
@@ -68,11 +61,78 @@ fn integers_follow_the_float_network() {
     assert_eq!(model.provenance(), "a test");
 }
 
+/// A depthwise convolution, a mean over 4×4 pixels and two fully connected layers.
+fn every_kind() -> NetSpec {
+    NetSpec {
+        input_side: 12,
+        layers: vec![
+            LayerSpec::conv(6, 3, 3, 1),
+            LayerSpec::depthwise(3, 1, 1),
+            LayerSpec::GlobalAveragePool,
+            LayerSpec::linear(9),
+            LayerSpec::linear(5),
+        ],
+    }
+}
+
+#[test]
+fn every_layer_kind_follows_the_float_network() {
+    let net = crate::untrained::untrained(&every_kind(), 3).unwrap();
+    let (quantized, report) = quantize(&net, &images(20)).unwrap();
+    let float = net.encoder().unwrap();
+    let bytes = quantized.to_model_bytes("").unwrap();
+    let model = ModelView::new_checked(&bytes).unwrap();
+    let encoder = Encoder::new(model);
+    let mut arena = vec![0; encoder.observed_arena_len()];
+    let mut worst = [0.0_f32; 5];
+    for image in images(20) {
+        let real: Vec<f32> = image.iter().map(|&q| f32::from(q) / 256.0).collect();
+        let mut expected = Vec::new();
+        float
+            .embed_observed(&real, |_, values| expected.push(values.to_vec()))
+            .unwrap();
+        let mut embedding = vec![0; model.embedding_len()];
+        encoder
+            .embed_observed(
+                &image,
+                &mut arena,
+                &mut embedding,
+                |index, layer, values| {
+                    let scale = (-f32::from(layer.out_exponent)).exp2();
+                    for (&q, real) in values.iter().zip(&expected[index]) {
+                        worst[index] = worst[index].max((f32::from(q) * scale - real).abs());
+                    }
+                },
+            )
+            .unwrap();
+    }
+    for (layer, worst) in report.layers.iter().zip(worst) {
+        assert!(worst < 0.05 * layer.max, "{layer:?}: off by {worst}");
+    }
+    // A mean is kept finer than its terms, within what its sum has.
+    let [terms, mean] = [1, 2].map(|layer: usize| quantized.layers[layer].out_exponent);
+    assert!((terms..=terms + 4).contains(&mean), "{terms} {mean}");
+}
+
+#[test]
+fn a_layer_without_exact_integers_is_refused() {
+    let mut spec = every_kind();
+    spec.input_side = 9;
+    let net = crate::untrained::untrained(&spec, 3).unwrap();
+    let image = vec![0; 81];
+    let error = quantize(&net, &[image]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("network.layers[2] (global_average_pool)"),
+        "{error}"
+    );
+}
+
 #[test]
 fn certificate_is_the_largest_bound() {
     let (mut quantized, report) = quantize(&net(), &images(4)).unwrap();
     assert!(report.certificate.bound < 1 << 24);
-    quantized.convs[1].bias[3] = -(1 << 24);
+    let filters = quantized.layers[2].filters.as_mut().unwrap();
+    filters.bias[3] = -(1 << 24);
     let certificate = quantized.certificate();
     assert_eq!(
         (certificate.place, certificate.channel),
@@ -88,7 +148,7 @@ fn certificate_is_the_largest_bound() {
 #[test]
 fn an_uncertifiable_channel_is_named() {
     let mut net = net();
-    net.convs[1].bias[4] = 1e12;
+    net.filters[1].bias[4] = 1e12;
     let error = quantize(&net, &images(2)).unwrap_err();
     assert!(
         error
@@ -96,7 +156,7 @@ fn an_uncertifiable_channel_is_named() {
             .contains("layer 2, channel 4 cannot be certified"),
         "{error}"
     );
-    net.convs[1].bias[4] = 0.0;
+    net.filters[1].bias[4] = 0.0;
     net.head.bias = -1e30;
     let error = quantize(&net, &images(2)).unwrap_err();
     assert!(
@@ -108,7 +168,7 @@ fn an_uncertifiable_channel_is_named() {
 #[test]
 fn not_a_number_is_named() {
     let mut net = net();
-    net.convs[2].weight_oihw[8 * 9 * 3] = f32::NAN;
+    net.filters[2].weight_oihw[8 * 9 * 3] = f32::NAN;
     let expected = QuantizeError::NotFinite {
         place: Place::Layer(3),
         what: "weight",
@@ -120,20 +180,20 @@ fn not_a_number_is_named() {
 #[test]
 fn wrong_lengths_are_named() {
     let (mut short, mut long) = (net(), net());
-    short.convs.pop();
+    short.filters.pop();
     let error = quantize(&short, &images(2)).unwrap_err().to_string();
     assert_eq!(error, "layer 3: 0 values of weight, the layer asks for 360");
-    long.convs.push(FloatConv {
+    long.filters.push(FloatFilters {
         weight_oihw: Vec::new(),
         bias: Vec::new(),
     });
     let error = quantize(&long, &images(2)).unwrap_err();
     assert_eq!(
         error,
-        QuantizeError::Convs {
+        QuantizeError::Net(FloatNetError::Filters {
             expected: 3,
             got: 4
-        }
+        })
     );
     let mut head = net();
     head.head = FloatHead {

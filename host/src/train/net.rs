@@ -4,12 +4,13 @@
 //! order of `shared`. Weights live as `[c_out][k_h][k_w][c_in]`; seen as OIHW that is torch's
 //! channels-last format, a third faster on CPUs than the default.
 
+use shared::shape::Hwc;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
 use crate::config::Precision;
-use crate::float_net::{FloatConv, FloatHead, FloatNet};
-use crate::spec::{LayerSpec, NetSpec};
+use crate::float_net::{FloatFilters, FloatHead, FloatNet};
+use crate::spec::{Activation, LayerSpec, NetSpec, Norm, WeightShape};
 
 /// Added to a variance before its root is taken.
 const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -30,26 +31,35 @@ pub enum Mode {
 pub struct Net {
     spec: NetSpec,
     kind: Kind,
-    convs: Vec<ConvBatchNorm>,
+    /// One entry per layer with weights.
+    filters: Vec<Filters>,
     /// `[d]`, the weight of each absolute difference in the logit.
     head_weight: Tensor,
     /// `[]`.
     head_bias: Tensor,
 }
 
-/// Convolution without bias, batch normalization, ReLU (Ioffe and Szegedy 2015).
+/// Weights of one layer and what is behind them.
 #[derive(Debug)]
-struct ConvBatchNorm {
+struct Filters {
     /// `[c_out][k_h][k_w][c_in]`.
     weight: Tensor,
+    norm: Normalization,
+}
+
+#[derive(Debug)]
+enum Normalization {
+    /// Batch normalization (Ioffe and Szegedy 2015); every tensor is `[c_out]`.
+    Batch {
+        gamma: Tensor,
+        beta: Tensor,
+        /// Not trained.
+        mean: Tensor,
+        /// Not trained.
+        variance: Tensor,
+    },
     /// `[c_out]`.
-    gamma: Tensor,
-    /// `[c_out]`.
-    beta: Tensor,
-    /// `[c_out]`, not trained.
-    mean: Tensor,
-    /// `[c_out]`, not trained.
-    variance: Tensor,
+    Bias(Tensor),
 }
 
 /// A named tensor of the network; `decayed` says whether weight decay applies to it.
@@ -59,34 +69,23 @@ pub struct Parameter {
     pub name: String,
     /// The tensor itself, shared with the network.
     pub tensor: Tensor,
-    /// Convolution weights are decayed; scales, biases and the head are not.
+    /// Weights of layers are decayed; scales, biases and the head are not.
     pub decayed: bool,
 }
 
 impl Net {
-    /// A network with He-normal convolutions (He 2015) and a head that starts as the negative mean
+    /// A network with He-normal weights (He 2015) and a head that starts as the negative mean
     /// difference. Draws from libtorch's generator: seed it first.
     ///
     /// # Errors
     /// [`TrainError`] when layers do not fit or libtorch refuses.
     pub fn new(spec: &NetSpec, precision: Precision, device: Device) -> Result<Self, TrainError> {
-        let shapes = spec.shapes()?;
         let options = (Kind::Float, device);
-        let mut convs = Vec::new();
-        for (layer, input) in spec.layers.iter().zip(&shapes) {
-            let LayerSpec::Conv { c_out, kernel, .. } = *layer else {
-                continue;
-            };
-            let (c_in, c_out, kernel) = (input.c as i64, c_out as i64, kernel as i64);
-            let std = (2.0 / (c_in * kernel * kernel) as f64).sqrt();
-            let weight = Tensor::f_randn([c_out, kernel, kernel, c_in], options)? * std;
-            convs.push(ConvBatchNorm {
-                weight: weight.set_requires_grad(true),
-                gamma: Tensor::f_ones([c_out], options)?.set_requires_grad(true),
-                beta: Tensor::f_zeros([c_out], options)?.set_requires_grad(true),
-                mean: Tensor::f_zeros([c_out], options)?,
-                variance: Tensor::f_ones([c_out], options)?,
-            });
+        let mut filters = Vec::new();
+        for (index, shape, _) in spec.weights()? {
+            if let Some((norm, _)) = spec.layers[index].tail() {
+                filters.push(Filters::new(shape, norm, options)?);
+            }
         }
         let d = spec.embedding()?.len() as i64;
         // A logit spread of a few units at the start, whatever the length of the embedding.
@@ -98,7 +97,7 @@ impl Net {
         Ok(Self {
             spec: spec.clone(),
             kind,
-            convs,
+            filters,
             head_weight: head_weight.set_requires_grad(true),
             head_bias: Tensor::f_zeros([], options)?.set_requires_grad(true),
         })
@@ -116,17 +115,28 @@ impl Net {
     /// [`TrainError::Torch`] when libtorch refuses.
     pub fn embed(&self, images: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
         let mut x = images.f_unsqueeze(1)?.f_to_kind(self.kind)?; // [n, 1, h, w]
-        let mut convs = self.convs.iter();
+        let mut filters = self.filters.iter();
         for layer in &self.spec.layers {
-            x = match *layer {
-                LayerSpec::Conv { stride, pad, .. } => {
-                    let Some(conv) = convs.next() else { continue };
-                    conv.forward(&x, stride as i64, pad as i64, mode)?
+            x = match (*layer, layer.tail()) {
+                (
+                    LayerSpec::MaxPool {
+                        kernel,
+                        stride,
+                        pad,
+                    },
+                    _,
+                ) => max_pool(&x, [kernel, stride, pad].map(|v| v as i64))?,
+                (_, Some((_, activation))) => {
+                    let Some(filters) = filters.next() else {
+                        continue;
+                    };
+                    let x = filters.norm.forward(&filters.sums(&x, layer)?, mode)?;
+                    match activation {
+                        Activation::Relu => x.f_relu()?,
+                        Activation::Sigmoid => x.f_sigmoid()?,
+                    }
                 }
-                LayerSpec::MaxPool { kernel, stride } => {
-                    let (kernel, stride) = (kernel as i64, stride as i64);
-                    x.f_max_pool2d([kernel; 2], [stride; 2], [0; 2], [1; 2], false)?
-                }
+                (_, None) => x.f_mean_dim([2_i64, 3].as_slice(), true, None)?,
             };
         }
         Ok(x.f_permute([0, 2, 3, 1])?
@@ -156,10 +166,15 @@ impl Net {
                 decayed,
             });
         };
-        for (index, conv) in self.convs.iter().enumerate() {
-            push(format!("conv{index}.weight"), &conv.weight, true);
-            push(format!("conv{index}.gamma"), &conv.gamma, false);
-            push(format!("conv{index}.beta"), &conv.beta, false);
+        for (index, filters) in self.filters.iter().enumerate() {
+            push(name(index, "weight"), &filters.weight, true);
+            match &filters.norm {
+                Normalization::Batch { gamma, beta, .. } => {
+                    push(name(index, "gamma"), gamma, false);
+                    push(name(index, "beta"), beta, false);
+                }
+                Normalization::Bias(bias) => push(name(index, "bias"), bias, false),
+            }
         }
         push("head.weight".to_owned(), &self.head_weight, false);
         push("head.bias".to_owned(), &self.head_bias, false);
@@ -170,26 +185,32 @@ impl Net {
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let trained = self.parameters().into_iter().map(|p| (p.name, p.tensor));
-        let statistics = self.convs.iter().enumerate().flat_map(|(index, conv)| {
-            [("mean", &conv.mean), ("variance", &conv.variance)]
-                .map(|(name, tensor)| (format!("conv{index}.{name}"), tensor.shallow_clone()))
-        });
+        let statistics = self
+            .filters
+            .iter()
+            .enumerate()
+            .flat_map(|(index, filters)| {
+                let tensors = match &filters.norm {
+                    Normalization::Batch { mean, variance, .. } => {
+                        vec![("mean", mean), ("variance", variance)]
+                    }
+                    Normalization::Bias(_) => vec![],
+                };
+                let named = tensors.into_iter();
+                named.map(move |(what, tensor)| (name(index, what), tensor.shallow_clone()))
+            });
         trained.chain(statistics).collect()
     }
 
-    /// The deployed form: batch normalization folded into the convolutions.
+    /// The deployed form: normalization folded into the weights.
     ///
     /// # Errors
     /// [`TrainError::Torch`] when a tensor cannot be read.
     pub fn fold(&self) -> Result<FloatNet, TrainError> {
-        let convs = self
-            .convs
-            .iter()
-            .map(ConvBatchNorm::fold)
-            .collect::<Result<_, _>>()?;
+        let filters = self.filters.iter().map(Filters::fold);
         Ok(FloatNet {
             spec: self.spec.clone(),
-            convs,
+            filters: filters.collect::<Result<_, _>>()?,
             head: FloatHead {
                 weight_hwc: values(&self.head_weight)?,
                 bias: self.head_bias.f_double_value(&[])? as f32,
@@ -198,34 +219,116 @@ impl Net {
     }
 }
 
-impl ConvBatchNorm {
-    /// `[n, c_in, h, w]` to `[n, c_out, h_out, w_out]`.
-    fn forward(&self, x: &Tensor, stride: i64, pad: i64, mode: Mode) -> Result<Tensor, TrainError> {
-        let weight_oihw = self.weight.f_to_kind(x.kind())?.f_permute([0, 3, 1, 2])?;
-        let no_bias: Option<Tensor> = None;
-        let y = x.f_conv2d(&weight_oihw, no_bias, [stride; 2], [pad; 2], [1; 2], 1)?;
-        let y = y.f_batch_norm(
-            Some(&self.gamma),
-            Some(&self.beta),
-            Some(&self.mean),
-            Some(&self.variance),
-            mode == Mode::Train,
-            BATCH_NORM_MOMENTUM,
-            BATCH_NORM_EPSILON,
-            true,
-        )?;
-        Ok(y.f_relu()?)
+/// Name of a tensor of the layer with weights that is number `index` among them.
+fn name(index: usize, what: &str) -> String {
+    format!("conv{index}.{what}")
+}
+
+impl Filters {
+    fn new(shape: WeightShape, norm: Norm, options: (Kind, Device)) -> Result<Self, TrainError> {
+        let std = (2.0 / shape.taps() as f64).sqrt();
+        let WeightShape {
+            c_out,
+            c_in,
+            k_h,
+            k_w,
+        } = shape;
+        let dims = [c_out, k_h, k_w, c_in].map(|extent| extent as i64);
+        let weight = Tensor::f_randn(dims, options)? * std;
+        let c_out = dims[0];
+        let norm = match norm {
+            Norm::Batch => Normalization::Batch {
+                gamma: Tensor::f_ones([c_out], options)?.set_requires_grad(true),
+                beta: Tensor::f_zeros([c_out], options)?.set_requires_grad(true),
+                mean: Tensor::f_zeros([c_out], options)?,
+                variance: Tensor::f_ones([c_out], options)?,
+            },
+            Norm::None => {
+                let bias = Tensor::f_zeros([c_out], options)?;
+                Normalization::Bias(bias.set_requires_grad(true))
+            }
+        };
+        Ok(Self {
+            weight: weight.set_requires_grad(true),
+            norm,
+        })
     }
 
-    fn fold(&self) -> Result<FloatConv, TrainError> {
-        let scale = &self.gamma / (&self.variance + BATCH_NORM_EPSILON).f_sqrt()?; // [c_out]
-        let weight = &self.weight * scale.f_reshape([-1, 1, 1, 1])?;
-        let bias = &self.beta - &self.mean * &scale;
-        Ok(FloatConv {
+    /// `[n, c_in, h, w]` to `[n, c_out, h_out, w_out]`, without normalization and activation.
+    fn sums(&self, x: &Tensor, layer: &LayerSpec) -> Result<Tensor, TrainError> {
+        let weight = self.weight.f_to_kind(x.kind())?;
+        if let LayerSpec::Linear { .. } = layer {
+            let x = x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)?; // [n, h·w·c]
+            let y = x.f_matmul(&weight.f_flatten(1, -1)?.f_transpose(0, 1)?)?;
+            return Ok(y.f_unsqueeze(-1)?.f_unsqueeze(-1)?);
+        }
+        let (_, c_in, h, w) = x.size4()?;
+        let window = layer.window(Hwc::new(h as usize, w as usize, c_in as usize));
+        let groups = match layer {
+            LayerSpec::Depthwise { .. } => c_in,
+            _ => 1,
+        };
+        let (stride, pad) = (window.stride as i64, window.pad as i64);
+        let weight_oihw = weight.f_permute([0, 3, 1, 2])?;
+        let no_bias: Option<Tensor> = None;
+        Ok(x.f_conv2d(&weight_oihw, no_bias, [stride; 2], [pad; 2], [1; 2], groups)?)
+    }
+
+    fn fold(&self) -> Result<FloatFilters, TrainError> {
+        let (weight, bias) = match &self.norm {
+            Normalization::Batch {
+                gamma,
+                beta,
+                mean,
+                variance,
+            } => {
+                let scale = gamma / (variance + BATCH_NORM_EPSILON).f_sqrt()?; // [c_out]
+                let weight = &self.weight * scale.f_reshape([-1, 1, 1, 1])?;
+                (weight, beta - mean * &scale)
+            }
+            Normalization::Bias(bias) => (self.weight.shallow_clone(), bias.shallow_clone()),
+        };
+        Ok(FloatFilters {
             weight_oihw: values(&weight.f_permute([0, 3, 1, 2])?)?,
             bias: values(&bias)?,
         })
     }
+}
+
+impl Normalization {
+    fn forward(&self, sums: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+        match self {
+            Self::Batch {
+                gamma,
+                beta,
+                mean,
+                variance,
+            } => Ok(sums.f_batch_norm(
+                Some(gamma),
+                Some(beta),
+                Some(mean),
+                Some(variance),
+                mode == Mode::Train,
+                BATCH_NORM_MOMENTUM,
+                BATCH_NORM_EPSILON,
+                true,
+            )?),
+            Self::Bias(bias) => {
+                let bias = bias.f_to_kind(sums.kind())?.f_reshape([1, -1, 1, 1])?;
+                Ok(sums.f_add(&bias)?)
+            }
+        }
+    }
+}
+
+/// libtorch pads by at most half a kernel. Wider padding is zeros here: no activation is below, and
+/// every window holds at least one.
+fn max_pool(x: &Tensor, [kernel, stride, pad]: [i64; 3]) -> Result<Tensor, TrainError> {
+    let pool = |x: &Tensor, pad| x.f_max_pool2d([kernel; 2], [stride; 2], [pad; 2], [1; 2], false);
+    if 2 * pad <= kernel {
+        return Ok(pool(x, pad)?);
+    }
+    Ok(pool(&x.f_constant_pad_nd([pad; 4])?, 0)?)
 }
 
 /// A tensor's numbers in row-major order.
@@ -236,4 +339,93 @@ pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, TrainError> {
         .f_contiguous()?
         .f_flatten(0, -1)?;
     Ok(Vec::<f32>::try_from(&flat)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::real;
+
+    /// Every layer kind, extents that differ, padding beyond half a kernel, both normalizations.
+    fn spec() -> NetSpec {
+        let pool = |kernel, stride, pad| LayerSpec::MaxPool {
+            kernel,
+            stride,
+            pad,
+        };
+        let plain = |c_out, kernel| LayerSpec::Conv {
+            c_out,
+            kernel,
+            stride: 1,
+            pad: 1,
+            norm: Norm::None,
+            activation: Activation::Sigmoid,
+        };
+        let linear = |c_out, norm, activation| LayerSpec::Linear {
+            c_out,
+            norm,
+            activation,
+        };
+        NetSpec {
+            input_side: 23,
+            layers: vec![
+                LayerSpec::conv(5, 4, 2, 3),
+                LayerSpec::depthwise(3, 1, 2),
+                pool(3, 2, 2),
+                plain(7, 3),
+                pool(2, 1, 1),
+                linear(12, Norm::Batch, Activation::Relu),
+                LayerSpec::GlobalAveragePool,
+                linear(9, Norm::None, Activation::Sigmoid),
+            ],
+        }
+    }
+
+    /// As after training: no statistic and no bias stands where it started.
+    fn disturb(net: &Net) {
+        tch::no_grad(|| {
+            for (name, tensor) in net.state() {
+                let mut tensor = tensor.detach();
+                let noise = tensor.rand_like();
+                if name.ends_with("variance") || name.ends_with("gamma") {
+                    let _ = tensor.copy_(&(noise + 0.5));
+                } else if !name.ends_with("weight") {
+                    let _ = tensor.copy_(&(noise - 0.5));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn libtorch_agrees_with_the_float_network() {
+        tch::manual_seed(3);
+        let mut spec = spec();
+        // Once with the mean over several pixels, once with the layer behind a single one.
+        for _ in 0..2 {
+            let net = Net::new(&spec, Precision::Float32, Device::Cpu).unwrap();
+            disturb(&net);
+            let side = spec.input_side;
+            let images: Vec<Vec<u8>> = (0..4_usize)
+                .map(|image| {
+                    (0..side * side)
+                        .map(|at| (at * (image + 7) % 251) as u8)
+                        .collect()
+                })
+                .collect();
+            let batch = super::super::state::images(&images.concat(), side, Device::Cpu).unwrap();
+            let embeddings = values(&net.embed(&batch, Mode::Evaluate).unwrap()).unwrap();
+            let folded = net.fold().unwrap();
+            let encoder = folded.encoder().unwrap();
+            let expected = images
+                .iter()
+                .map(|image| encoder.embed(&real(image)).unwrap());
+            let expected = expected.collect::<Vec<_>>().concat();
+            assert_eq!(embeddings.len(), expected.len());
+            assert!(expected.iter().any(|value| *value > 0.0));
+            for (got, expected) in embeddings.iter().zip(&expected) {
+                assert!((got - expected).abs() < 1e-4, "{got} {expected}");
+            }
+            spec.layers.remove(5);
+        }
+    }
 }

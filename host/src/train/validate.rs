@@ -1,5 +1,6 @@
 //! Validation: N-way trials on held-out alphabets with a network that is still in training.
 
+use shared::shape::ShapeError;
 use tch::{Device, no_grad};
 
 use super::TrainError;
@@ -21,23 +22,22 @@ pub(super) fn accuracy(
     let folded = net.fold()?;
     let d = embeddings.len() / trials.images.len().max(1);
     let embedding = |index: usize| &embeddings[index * d..(index + 1) * d];
-    let right = trials.trials.iter().filter(|trial| {
+    let mut right = 0;
+    for trial in &trials.trials {
         let query = embedding(trial.query);
-        let logits = trial.support.iter().map(|shots| {
-            shots
+        let logit = |shots: &Vec<usize>| {
+            let logits = shots
                 .iter()
-                .map(|&shot| folded.logit(query, embedding(shot)))
-                .sum::<f32>()
-        });
-        let logits: Vec<f32> = logits.collect();
+                .map(|&shot| folded.logit(query, embedding(shot)));
+            logits.sum::<Result<f32, ShapeError>>()
+        };
+        let logits: Vec<f32> = trial.support.iter().map(logit).collect::<Result<_, _>>()?;
         // A tie is wrong: a network that has collapsed must not look good.
         let best = logits[trial.answer];
-        logits
-            .iter()
-            .enumerate()
-            .all(|(class, &logit)| class == trial.answer || logit < best)
-    });
-    Ok(Accuracy::of(right.count(), trials.trials.len()))
+        let mut others = logits.iter().enumerate();
+        right += usize::from(others.all(|(class, &logit)| class == trial.answer || logit < best));
+    }
+    Ok(Accuracy::of(right, trials.trials.len()))
 }
 
 /// Embeddings of every image of `trials`, `[n][d]`.

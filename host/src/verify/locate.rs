@@ -10,7 +10,7 @@ use shared::shape::Hwc;
 
 use crate::engine::shared::Shared;
 use crate::engine::{Embedder, Engine, EngineError, run_layers};
-use crate::export::layout::hwc_to_chw;
+use crate::layout::hwc_to_chw;
 
 /// The first difference between an engine and the device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,7 +31,7 @@ pub struct LayerDifference {
     pub image: usize,
     /// Index of the layer.
     pub layer: usize,
-    /// Its operator, in ONNX' spelling.
+    /// Its operator.
     pub operator: &'static str,
     /// Output channel.
     pub channel: usize,
@@ -94,7 +94,7 @@ impl<'a> Locate<'a> {
         let mut last = (shared.input(), 0);
         let blank = vec![0; shared.input().len()];
         shared.embed_observed(&blank, |_, layer, _| {
-            last = (layer.output(), layer.out_exponent)
+            last = (layer.operator.output(), layer.out_exponent)
         })?;
         let (embedding, exponent) = last;
         Ok(Self {
@@ -155,9 +155,9 @@ impl<'a> Locate<'a> {
         let mut expected = Vec::new();
         self.shared.embed_observed(input, |_, layer, values| {
             expected.push(Observed {
-                operator: layer.name(),
-                shape: layer.output(),
-                values: hwc_to_chw(values, layer.output()),
+                operator: layer.operator.name(),
+                shape: layer.operator.output(),
+                values: hwc_to_chw(values, layer.operator.output()),
             });
         })?;
         let got = run_layers(engine, input)?;

@@ -11,33 +11,20 @@ use crate::spec::{LayerSpec, NetSpec};
 use crate::untrained::untrained;
 
 fn conv(c_out: usize, stride: usize) -> LayerSpec {
-    LayerSpec::Conv {
-        c_out,
-        kernel: 3,
-        stride,
-        pad: 1,
-    }
+    LayerSpec::conv(c_out, 3, stride, 1)
 }
 
-const POOL: LayerSpec = LayerSpec::MaxPool {
-    kernel: 2,
-    stride: 2,
-};
+const POOL: LayerSpec = LayerSpec::max_pool(2, 2);
 
 /// Shapes that catch mixed-up axes: no two extents alike, a single channel, an odd kernel, and an
 /// embedding with several rows, columns and channels.
-fn specs() -> [NetSpec; 3] {
-    let five = LayerSpec::Conv {
-        c_out: 4,
-        kernel: 5,
-        stride: 1,
-        pad: 2,
-    };
-    let one = LayerSpec::Conv {
-        c_out: 1,
-        kernel: 1,
-        stride: 1,
-        pad: 0,
+fn specs() -> [NetSpec; 5] {
+    let five = LayerSpec::conv(4, 5, 1, 2);
+    let one = LayerSpec::conv(1, 1, 1, 0);
+    let overlapping = LayerSpec::MaxPool {
+        kernel: 3,
+        stride: 2,
+        pad: 1,
     };
     [
         NetSpec {
@@ -51,6 +38,26 @@ fn specs() -> [NetSpec; 3] {
         NetSpec {
             input_side: 12,
             layers: vec![POOL, conv(8, 1), POOL],
+        },
+        NetSpec {
+            input_side: 16,
+            layers: vec![
+                conv(6, 2),
+                LayerSpec::depthwise(3, 1, 1),
+                overlapping,
+                conv(5, 1),
+                LayerSpec::GlobalAveragePool,
+                LayerSpec::linear(7),
+            ],
+        },
+        NetSpec {
+            input_side: 11,
+            layers: vec![
+                LayerSpec::conv(3, 11, 1, 5),
+                LayerSpec::depthwise(5, 2, 4),
+                LayerSpec::linear(12),
+                LayerSpec::linear(9),
+            ],
         },
     ]
 }
@@ -144,7 +151,8 @@ fn a_missing_onnxruntime_is_named() {
 #[test]
 fn a_fault_is_located() {
     let (files, mut quantized) = export(&specs()[0], 4);
-    quantized.convs[1].bias[3] += 1 << quantized.convs[1].shift[3];
+    let filters = quantized.layers[1].filters.as_mut().unwrap();
+    filters.bias[3] += 1 << filters.shift[3];
     let faulty = files.with_int8_of(&quantized);
     let report = run(&faulty, 2, &[&Tract::new(&faulty).unwrap()]);
     assert_eq!(report.verdict(), Verdict::Different);
@@ -160,7 +168,10 @@ fn a_fault_is_located() {
         .layer
         .as_ref()
         .unwrap();
-    assert_eq!((layer.layer, layer.operator, layer.channel), (1, "Conv", 3));
+    assert_eq!(
+        (layer.layer, layer.operator, layer.channel),
+        (1, "Conv2d", 3)
+    );
     assert_eq!(layer.got, f32::from(layer.expected) + 1.0);
 }
 

@@ -20,8 +20,8 @@ pub enum Field {
     Provenance,
     Reserved,
     Operator,
+    Kernel,
     COut,
-    Pad,
     OutExponent,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of the model file, version 1: field offsets, and the writer.
+//! Bytes of the model file, version 2: field offsets, and the writer.
 //!
 //! The format itself is normative in `FORMAT.md`, which [`crate::model`] shows.
 
@@ -8,13 +8,17 @@ use core::ops::Range;
 use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::plan::arena_len;
+use super::record::{Layers, Steps};
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Most layers a file may have.
 pub const MAX_LAYERS: u16 = 32;
+
+/// Largest kernel and stride of a window.
+pub const MAX_KERNEL: u8 = 11;
 
 pub(super) const MAGIC: [u8; 4] = *b"1LOK";
 pub(super) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -64,8 +68,14 @@ pub(super) mod field {
 
 const _: () = assert!(field::HEADER_LEN.is_multiple_of(4) && field::layer::LEN.is_multiple_of(4));
 
-pub(super) const OPERATOR_CONV2D: u8 = 1;
-pub(super) const OPERATOR_MAX_POOL2D: u8 = 2;
+/// Codes of the operators. A 1×1 convolution is a conv2d: the reader picks its kernel.
+pub(super) mod code {
+    pub(in crate::model) const CONV2D: u8 = 1;
+    pub(in crate::model) const MAX_POOL2D: u8 = 2;
+    pub(in crate::model) const DEPTHWISE_CONV2D: u8 = 3;
+    pub(in crate::model) const LINEAR: u8 = 4;
+    pub(in crate::model) const GLOBAL_AVERAGE_POOL: u8 = 5;
+}
 
 /// How an image becomes the network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,58 +85,117 @@ pub enum Preprocessing {
     ResampleArea = 1,
 }
 
-/// A layer to be written.
+/// A layer to be written; the operators document shapes and layouts.
 #[derive(Debug, Clone, Copy)]
 pub enum LayerRepr<'a> {
-    /// Convolution, requantize and ReLU; see [`crate::ops::conv2d`] for the shapes.
+    /// [`crate::ops::conv2d`], and with a window of one pixel [`crate::ops::pointwise`].
     Conv2d {
         /// Kernel, stride and padding.
         window: Window,
-        /// `[c_out][kernel][kernel][c_in]`.
-        weight: &'a [i8],
-        /// `[c_out]`.
-        bias: &'a [i32],
-        /// `[c_out]`.
-        shift: &'a [u8],
+        /// Weights `[c_out][kernel][kernel][c_in]`, biases, shifts.
+        filters: FiltersRepr<'a>,
+    },
+    /// [`crate::ops::depthwise_conv2d`].
+    DepthwiseConv2d {
+        /// Kernel, stride and padding.
+        window: Window,
+        /// Weights `[kernel][kernel][c]`, biases, shifts.
+        filters: FiltersRepr<'a>,
+    },
+    /// [`crate::ops::linear`].
+    Linear {
+        /// Weights `[c_out][h][w][c_in]`, biases, shifts.
+        filters: FiltersRepr<'a>,
+    },
+    /// [`crate::ops::max_pool2d`].
+    MaxPool2d {
+        /// Kernel, stride and padding.
+        window: Window,
+    },
+    /// [`crate::ops::global_average_pool`].
+    GlobalAveragePool {
         /// Real output = `q * 2^-out_exponent`.
         out_exponent: u8,
     },
-    /// Max pooling.
-    MaxPool2d {
-        /// Window extent.
-        kernel: usize,
-        /// Step.
-        stride: usize,
-    },
 }
 
-impl LayerRepr<'_> {
+/// Parameters of a layer's output channels.
+#[derive(Debug, Clone, Copy)]
+pub struct FiltersRepr<'a> {
+    /// In the order of the operator.
+    pub weight: &'a [i8],
+    /// `[c_out]`.
+    pub bias: &'a [i32],
+    /// `[c_out]`.
+    pub shift: &'a [u8],
+    /// Real output = `q * 2^-out_exponent`.
+    pub out_exponent: u8,
+}
+
+/// What a layer's record holds beside its data.
+struct Head {
+    operator: u8,
+    window: Window,
+    c_out: usize,
+    out_exponent: u8,
+}
+
+/// The window fields of an operator that has none.
+const NO_WINDOW: Window = Window {
+    kernel: 0,
+    stride: 0,
+    pad: 0,
+};
+
+impl<'a> LayerRepr<'a> {
     /// Output shape of this layer on `input`.
     ///
     /// # Errors
     /// [`ShapeError::Window`] when the window does not fit.
     pub fn output(&self, input: Hwc) -> Result<Hwc, ShapeError> {
         match *self {
-            Self::Conv2d { window, shift, .. } => window.output(input, shift.len()),
-            Self::MaxPool2d { kernel, stride } => Window {
-                kernel,
-                stride,
-                pad: 0,
+            Self::Conv2d { window, filters } => window.output(input, filters.shift.len()),
+            Self::DepthwiseConv2d { window, .. } | Self::MaxPool2d { window } => {
+                window.output(input, input.c)
             }
-            .output(input, input.c),
+            Self::Linear { filters } => Ok(Hwc::new(1, 1, filters.shift.len())),
+            Self::GlobalAveragePool { .. } => Ok(Hwc::new(1, 1, input.c)),
+        }
+    }
+
+    const fn filters(&self) -> Option<&FiltersRepr<'a>> {
+        match self {
+            Self::Conv2d { filters, .. }
+            | Self::DepthwiseConv2d { filters, .. }
+            | Self::Linear { filters } => Some(filters),
+            Self::MaxPool2d { .. } | Self::GlobalAveragePool { .. } => None,
+        }
+    }
+
+    fn head(&self, output: Hwc, in_exponent: u8) -> Head {
+        let (operator, window) = match *self {
+            Self::Conv2d { window, .. } => (code::CONV2D, window),
+            Self::DepthwiseConv2d { window, .. } => (code::DEPTHWISE_CONV2D, window),
+            Self::MaxPool2d { window } => (code::MAX_POOL2D, window),
+            Self::Linear { .. } => (code::LINEAR, NO_WINDOW),
+            Self::GlobalAveragePool { .. } => (code::GLOBAL_AVERAGE_POOL, NO_WINDOW),
+        };
+        let out_exponent = match *self {
+            Self::GlobalAveragePool { out_exponent } => out_exponent,
+            _ => self.filters().map_or(in_exponent, |f| f.out_exponent),
+        };
+        Head {
+            operator,
+            window,
+            c_out: output.c,
+            out_exponent,
         }
     }
 
     fn data_len(&self) -> usize {
-        match self {
-            Self::Conv2d {
-                weight,
-                bias,
-                shift,
-                ..
-            } => padded(weight.len()) + 4 * bias.len() + padded(shift.len()),
-            Self::MaxPool2d { .. } => 0,
-        }
+        self.filters().map_or(0, |filters| {
+            padded(filters.weight.len()) + 4 * filters.bias.len() + padded(filters.shift.len())
+        })
     }
 }
 
@@ -196,16 +265,9 @@ impl ModelRepr<'_> {
         let mut exponent = self.input_exponent;
         for (index, layer) in self.layers.iter().enumerate() {
             let output = layer.output(input).map_err(EmitError::Shape)?;
-            if let LayerRepr::Conv2d { out_exponent, .. } = layer {
-                exponent = *out_exponent;
-            }
-            writer.layer(
-                field::HEADER_LEN + index * field::layer::LEN,
-                layer,
-                output,
-                exponent,
-            )?;
-            input = output;
+            let head = layer.head(output, exponent);
+            writer.layer(index, &head, layer.filters())?;
+            (input, exponent) = (output, head.out_exponent);
         }
         let head_weight = writer.section(self.head.weight.iter().map(|w| w.to_le_bytes()))?;
         let provenance = writer.at;
@@ -227,15 +289,18 @@ impl ModelRepr<'_> {
         head_weight: usize,
         provenance: usize,
     ) -> Result<(), EmitError> {
-        let shapes = self.layers.iter().scan(self.input, |input, layer| {
-            *input = layer.output(*input).ok()?;
-            Some(*input)
-        });
-        let arena = arena_len(self.input, shapes);
+        let n_layers = narrow_u16(self.layers.len())?;
+        let layers = Layers::new(
+            writer.buffer,
+            u16::from_le_bytes(n_layers),
+            self.input,
+            self.input_exponent,
+        );
+        let arena = arena_len(self.input, Steps::new(layers));
         let len = writer.buffer.len();
         writer.put(field::MAGIC, &MAGIC)?;
         writer.put(field::VERSION, &FORMAT_VERSION.to_le_bytes())?;
-        writer.put(field::N_LAYERS, &narrow_u16(self.layers.len())?)?;
+        writer.put(field::N_LAYERS, &n_layers)?;
         writer.put(field::FILE_LEN, &narrow_u32(len)?)?;
         writer.put(field::INPUT_H, &narrow_u16(self.input.h)?)?;
         writer.put(field::INPUT_W, &narrow_u16(self.input.w)?)?;
@@ -283,44 +348,33 @@ impl Writer<'_> {
 
     fn layer(
         &mut self,
-        at: usize,
-        layer: &LayerRepr<'_>,
-        output: Hwc,
-        out_exponent: u8,
+        index: usize,
+        head: &Head,
+        filters: Option<&FiltersRepr<'_>>,
     ) -> Result<(), EmitError> {
         use field::layer as f;
-        let shifted = |field: Range<usize>| field.start + at..field.end + at;
-        let (operator, window) = match *layer {
-            LayerRepr::Conv2d {
-                window,
-                weight,
-                bias,
-                shift,
-                ..
-            } => {
-                let weight = self.section(weight.iter().map(|w| w.to_le_bytes()))?;
-                self.put(shifted(f::WEIGHT), &narrow_u32(weight)?)?;
-                let bias = self.section(bias.iter().map(|b| b.to_le_bytes()))?;
-                self.put(shifted(f::BIAS), &narrow_u32(bias)?)?;
-                let shift = self.section(shift.iter().map(|&s| [s]))?;
-                self.put(shifted(f::SHIFT), &narrow_u32(shift)?)?;
-                (OPERATOR_CONV2D, window)
-            }
-            LayerRepr::MaxPool2d { kernel, stride } => (
-                OPERATOR_MAX_POOL2D,
-                Window {
-                    kernel,
-                    stride,
-                    pad: 0,
-                },
-            ),
+        let at = field::HEADER_LEN + index * f::LEN;
+        let here = |field: Range<usize>| field.start + at..field.end + at;
+        let Window {
+            kernel,
+            stride,
+            pad,
+        } = head.window;
+        self.put(here(f::OPERATOR), &[head.operator])?;
+        self.put(here(f::KERNEL), &narrow_u8(kernel)?)?;
+        self.put(here(f::STRIDE), &narrow_u8(stride)?)?;
+        self.put(here(f::PAD), &narrow_u8(pad)?)?;
+        self.put(here(f::C_OUT), &narrow_u16(head.c_out)?)?;
+        self.put(here(f::OUT_EXPONENT), &[head.out_exponent])?;
+        let Some(filters) = filters else {
+            return Ok(());
         };
-        self.put(shifted(f::OPERATOR), &[operator])?;
-        self.put(shifted(f::KERNEL), &narrow_u8(window.kernel)?)?;
-        self.put(shifted(f::STRIDE), &narrow_u8(window.stride)?)?;
-        self.put(shifted(f::PAD), &narrow_u8(window.pad)?)?;
-        self.put(shifted(f::C_OUT), &narrow_u16(output.c)?)?;
-        self.put(shifted(f::OUT_EXPONENT), &[out_exponent])
+        let weight = self.section(filters.weight.iter().map(|w| w.to_le_bytes()))?;
+        self.put(here(f::WEIGHT), &narrow_u32(weight)?)?;
+        let bias = self.section(filters.bias.iter().map(|b| b.to_le_bytes()))?;
+        self.put(here(f::BIAS), &narrow_u32(bias)?)?;
+        let shift = self.section(filters.shift.iter().map(|&s| [s]))?;
+        self.put(here(f::SHIFT), &narrow_u32(shift)?)
     }
 }
 

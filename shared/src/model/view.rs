@@ -7,17 +7,13 @@
 use core::ops::Range;
 
 use super::error::{CertificateError, Field, FormatError};
-use super::format::{
-    CRC, FORMAT_VERSION, MAGIC, MAX_LAYERS, OPERATOR_CONV2D, OPERATOR_MAX_POOL2D, Preprocessing,
-    field,
-};
+use super::format::{CRC, FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
+use super::record::{Layers, Record, Steps};
 use crate::decide::Decider;
-use crate::ops::conv2d::{Bias, Conv2d};
 use crate::ops::l1_head::L1Head;
-use crate::ops::max_pool2d::MaxPool2d;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
-use crate::shape::{Hwc, ShapeError, Window};
+use crate::shape::Hwc;
 
 /// A model file whose every property was checked.
 ///
@@ -33,53 +29,6 @@ pub struct ModelView<'m> {
     embedding_len: usize,
     decider: Decider<'m>,
     provenance: &'m str,
-}
-
-/// One layer of a checked model.
-#[derive(Debug, Clone, Copy)]
-pub struct Layer<'m> {
-    /// What it computes.
-    pub operator: Operator<'m>,
-    /// Real output = `q * 2^-out_exponent`.
-    pub out_exponent: u8,
-}
-
-/// An operator with its weights.
-#[derive(Debug, Clone, Copy)]
-pub enum Operator<'m> {
-    /// Convolution, requantize and ReLU.
-    Conv2d(Conv2d<'m>),
-    /// Max pooling.
-    MaxPool2d(MaxPool2d),
-}
-
-impl Layer<'_> {
-    /// Shape of the input.
-    #[must_use]
-    pub const fn input(&self) -> Hwc {
-        match &self.operator {
-            Operator::Conv2d(op) => op.input(),
-            Operator::MaxPool2d(op) => op.input(),
-        }
-    }
-
-    /// Shape of the output.
-    #[must_use]
-    pub const fn output(&self) -> Hwc {
-        match &self.operator {
-            Operator::Conv2d(op) => op.output(),
-            Operator::MaxPool2d(op) => op.output(),
-        }
-    }
-
-    /// The operator's name in ONNX' spelling.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match &self.operator {
-            Operator::Conv2d(_) => "Conv",
-            Operator::MaxPool2d(_) => "MaxPool",
-        }
-    }
 }
 
 impl<'m> ModelView<'m> {
@@ -109,14 +58,8 @@ impl<'m> ModelView<'m> {
             core::str::from_utf8(text).map_err(|_| FormatError::Field(Field::Provenance))?;
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
-        let layers = Layers {
-            bytes,
-            index: 0,
-            n_layers,
-            shape: input,
-            exponent: input_exponent,
-        };
-        let planned = arena_len(input, layers.map(|layer| layer.output()));
+        let layers = Layers::new(bytes, n_layers, input, input_exponent);
+        let planned = arena_len(input, Steps::new(layers));
         if arena != planned {
             return Err(FormatError::Arena {
                 expected: planned,
@@ -156,13 +99,13 @@ impl<'m> ModelView<'m> {
     /// The encoder's layers, first to last.
     #[must_use]
     pub const fn layers(&self) -> Layers<'m> {
-        Layers {
-            bytes: self.bytes,
-            index: 0,
-            n_layers: self.n_layers,
-            shape: self.input,
-            exponent: self.input_exponent,
-        }
+        Layers::new(self.bytes, self.n_layers, self.input, self.input_exponent)
+    }
+
+    /// What [`crate::net::Encoder::embed`] runs, first to last: the layers, some of them two in one.
+    #[must_use]
+    pub const fn steps(&self) -> Steps<'m> {
+        Steps::new(self.layers())
     }
 
     /// The head.
@@ -171,7 +114,7 @@ impl<'m> ModelView<'m> {
         self.decider
     }
 
-    /// Bytes of activations that [`crate::net::Encoder`] needs.
+    /// Bytes of working memory that [`crate::net::Encoder::embed`] needs.
     #[must_use]
     pub const fn arena_len(&self) -> usize {
         self.arena_len
@@ -199,33 +142,6 @@ impl<'m> ModelView<'m> {
     #[must_use]
     pub const fn provenance(&self) -> &'m str {
         self.provenance
-    }
-}
-
-/// Iterator over the layers of a checked model.
-#[derive(Debug, Clone, Copy)]
-pub struct Layers<'m> {
-    bytes: &'m [u8],
-    index: u16,
-    n_layers: u16,
-    shape: Hwc,
-    exponent: u8,
-}
-
-impl<'m> Iterator for Layers<'m> {
-    type Item = Layer<'m>;
-
-    fn next(&mut self) -> Option<Layer<'m>> {
-        if self.index == self.n_layers {
-            return None;
-        }
-        // Always `Ok`: `new_checked` went through the same record.
-        let record = Record::read(self.bytes, self.index).ok()?;
-        let layer = record.layer(self.bytes, self.shape, self.exponent).ok()?;
-        self.index += 1;
-        self.shape = layer.output();
-        self.exponent = layer.out_exponent;
-        Some(layer)
     }
 }
 
@@ -293,12 +209,12 @@ fn check_layers(
         let record = Record::read(bytes, index)?;
         record.check(shape, exponent, &mut sections)?;
         let layer = record.layer(bytes, shape, exponent)?;
-        if let Operator::Conv2d(op) = &layer.operator {
-            for (channel, (weight, bias, shift)) in op.channels().enumerate() {
-                certify(weight, bias, shift, Some(index), channel)?;
+        if let Some(filters) = layer.operator.filters() {
+            for (channel, c) in filters.channels().enumerate() {
+                certify(c.weights(), c.bias, c.shift, Some(index), channel)?;
             }
         }
-        shape = layer.output();
+        shape = layer.operator.output();
         exponent = layer.out_exponent;
     }
     Ok((shape, sections))
@@ -316,7 +232,7 @@ fn read_head<'m>(
     if logit_exponent > MAX_SHIFT {
         return Err(FormatError::Field(Field::LogitExponent));
     }
-    certify(weight, bias, 0, None, 0)?;
+    certify(weight.iter().copied(), bias, 0, None, 0)?;
     Ok(Decider {
         head: L1Head { weight, bias },
         logit_exponent,
@@ -325,7 +241,7 @@ fn read_head<'m>(
 
 /// The certificate of one accumulator: whatever the input, `|bias| + 255 Σ|w| < 2^24`.
 fn certify(
-    weight: &[i8],
+    mut weights: impl Iterator<Item = i8> + Clone,
     bias: i32,
     shift: u8,
     layer: Option<u16>,
@@ -338,11 +254,10 @@ fn certify(
             reason,
         })
     };
-    let too_large = weight.iter().find(|&&w| i32::from(w).abs() > WEIGHT_LIMIT);
-    if let Some(&got) = too_large {
+    let bound = bound(weights.clone(), bias);
+    if let Some(got) = weights.find(|&w| i32::from(w).abs() > WEIGHT_LIMIT) {
         return refuse(CertificateError::Weight { got });
     }
-    let bound = bound(weight, bias);
     if bound >= ACC_LIMIT {
         return refuse(CertificateError::Bound { got: bound });
     }
@@ -353,7 +268,7 @@ fn certify(
 }
 
 /// Hands out the data sections in file order, so that none can overlap another.
-struct Sections<'m> {
+pub(super) struct Sections<'m> {
     bytes: &'m [u8],
     at: usize,
 }
@@ -361,7 +276,11 @@ struct Sections<'m> {
 impl<'m> Sections<'m> {
     /// The section at `offset`, which must be the next multiple of 4 behind the one before it;
     /// without `len`, all that is left of the file.
-    fn take(&mut self, offset: usize, len: Option<usize>) -> Result<&'m [u8], FormatError> {
+    pub(super) fn take(
+        &mut self,
+        offset: usize,
+        len: Option<usize>,
+    ) -> Result<&'m [u8], FormatError> {
         if offset != self.at.next_multiple_of(4) {
             return Err(FormatError::Offset {
                 expected: self.at.next_multiple_of(4),
@@ -378,130 +297,6 @@ impl<'m> Sections<'m> {
     }
 }
 
-/// A layer record as it stands in the file.
-struct Record {
-    index: u16,
-    operator: u8,
-    window: Window,
-    c_out: usize,
-    out_exponent: u8,
-    weight: usize,
-    bias: usize,
-    shift: usize,
-}
-
-impl Record {
-    fn read(bytes: &[u8], index: u16) -> Result<Self, FormatError> {
-        use field::layer as f;
-        let at = field::HEADER_LEN + usize::from(index) * f::LEN;
-        let here = |field: Range<usize>| at + field.start..at + field.end;
-        if read_u8(bytes, here(f::RESERVED_8))? != 0 || read_u32(bytes, here(f::RESERVED_32))? != 0
-        {
-            return Err(FormatError::Layer {
-                layer: index,
-                field: Field::Reserved,
-            });
-        }
-        Ok(Self {
-            index,
-            operator: read_u8(bytes, here(f::OPERATOR))?,
-            window: Window {
-                kernel: usize::from(read_u8(bytes, here(f::KERNEL))?),
-                stride: usize::from(read_u8(bytes, here(f::STRIDE))?),
-                pad: usize::from(read_u8(bytes, here(f::PAD))?),
-            },
-            c_out: usize::from(read_u16(bytes, here(f::C_OUT))?),
-            out_exponent: read_u8(bytes, here(f::OUT_EXPONENT))?,
-            weight: read_len(bytes, here(f::WEIGHT))?,
-            bias: read_len(bytes, here(f::BIAS))?,
-            shift: read_len(bytes, here(f::SHIFT))?,
-        })
-    }
-
-    /// Shapes, exponents and sections; the numbers in the sections are certified separately.
-    fn check(
-        &self,
-        input: Hwc,
-        in_exponent: u8,
-        sections: &mut Sections<'_>,
-    ) -> Result<(), FormatError> {
-        let refuse = |field| {
-            Err(FormatError::Layer {
-                layer: self.index,
-                field,
-            })
-        };
-        let output = self
-            .window
-            .output(input, self.c_out)
-            .map_err(|error| self.shape(error))?;
-        if output.is_empty() {
-            return refuse(Field::COut);
-        }
-        if self.out_exponent > MAX_SHIFT {
-            return refuse(Field::OutExponent);
-        }
-        match self.operator {
-            OPERATOR_CONV2D => {
-                let taps = Hwc::new(self.window.kernel, self.window.kernel, input.c).len();
-                sections.take(self.weight, Some(taps.saturating_mul(self.c_out)))?;
-                sections.take(self.bias, Some(4 * self.c_out))?;
-                sections.take(self.shift, Some(self.c_out)).map(|_| ())
-            }
-            OPERATOR_MAX_POOL2D if self.c_out != input.c => refuse(Field::COut),
-            OPERATOR_MAX_POOL2D if self.window.pad != 0 => refuse(Field::Pad),
-            OPERATOR_MAX_POOL2D if self.out_exponent != in_exponent => refuse(Field::OutExponent),
-            OPERATOR_MAX_POOL2D if [self.weight, self.bias, self.shift] != [0; 3] => {
-                refuse(Field::Reserved)
-            }
-            OPERATOR_MAX_POOL2D => Ok(()),
-            _ => refuse(Field::Operator),
-        }
-    }
-
-    fn layer<'m>(
-        &self,
-        bytes: &'m [u8],
-        input: Hwc,
-        in_exponent: u8,
-    ) -> Result<Layer<'m>, FormatError> {
-        let section = |at: usize, len: usize| bytes.get(at..at.checked_add(len)?);
-        let operator = match self.operator {
-            OPERATOR_CONV2D => {
-                let taps = Hwc::new(self.window.kernel, self.window.kernel, input.c).len();
-                let weight = section(self.weight, taps.saturating_mul(self.c_out));
-                let bias = section(self.bias, 4 * self.c_out)
-                    .unwrap_or(&[])
-                    .as_chunks::<4>()
-                    .0;
-                let shift = section(self.shift, self.c_out).unwrap_or(&[]);
-                let weight = bytemuck::cast_slice(weight.unwrap_or(&[]));
-                let op = Conv2d::new(input, self.window, weight, Bias::new(bias), shift);
-                Operator::Conv2d(op.map_err(|error| self.shape(error))?)
-            }
-            _ => {
-                let op = MaxPool2d::new(input, self.window.kernel, self.window.stride);
-                Operator::MaxPool2d(op.map_err(|error| self.shape(error))?)
-            }
-        };
-        let out_exponent = match operator {
-            Operator::Conv2d(_) => self.out_exponent,
-            Operator::MaxPool2d(_) => in_exponent,
-        };
-        Ok(Layer {
-            operator,
-            out_exponent,
-        })
-    }
-
-    const fn shape(&self, error: ShapeError) -> FormatError {
-        FormatError::Shape {
-            layer: self.index,
-            error,
-        }
-    }
-}
-
 fn array<const N: usize>(bytes: &[u8], field: Range<usize>) -> Result<[u8; N], FormatError> {
     let truncated = FormatError::Truncated {
         expected: field.end,
@@ -511,20 +306,20 @@ fn array<const N: usize>(bytes: &[u8], field: Range<usize>) -> Result<[u8; N], F
     field.try_into().map_err(|_| truncated)
 }
 
-fn read_u8(bytes: &[u8], field: Range<usize>) -> Result<u8, FormatError> {
+pub(super) fn read_u8(bytes: &[u8], field: Range<usize>) -> Result<u8, FormatError> {
     array::<1>(bytes, field).map(|[byte]| byte)
 }
 
-fn read_u16(bytes: &[u8], field: Range<usize>) -> Result<u16, FormatError> {
+pub(super) fn read_u16(bytes: &[u8], field: Range<usize>) -> Result<u16, FormatError> {
     array(bytes, field).map(u16::from_le_bytes)
 }
 
-fn read_u32(bytes: &[u8], field: Range<usize>) -> Result<u32, FormatError> {
+pub(super) fn read_u32(bytes: &[u8], field: Range<usize>) -> Result<u32, FormatError> {
     array(bytes, field).map(u32::from_le_bytes)
 }
 
 /// A `u32` used as a length or offset; `usize` has at least 32 bits wherever this runs.
-fn read_len(bytes: &[u8], field: Range<usize>) -> Result<usize, FormatError> {
+pub(super) fn read_len(bytes: &[u8], field: Range<usize>) -> Result<usize, FormatError> {
     read_u32(bytes, field).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
 }
 

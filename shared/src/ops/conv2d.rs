@@ -18,11 +18,13 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one loop per axis.
-//! - [`conv2d`]: in HWC the taps of one kernel row are contiguous, so each row is one dot product
-//!   that the compiler vectorises; no im2col buffer. Same bits; `tests::equals_reference`.
+//! - [`conv2d`]: this machine's kernel in `arch`; the portable one takes one dot product per
+//!   kernel row, because in HWC the taps of a row are contiguous.
 
-use crate::quant::{bound, requantize};
-use crate::shape::{Hwc, ShapeError, Window, check_len};
+use super::filters::{Bias, Filters, Order};
+use crate::arch;
+use crate::quant::requantize;
+use crate::shape::{Hwc, ShapeError, Window, check_at_least};
 
 /// One convolution: everything but the activations.
 #[derive(Debug, Clone, Copy)]
@@ -30,26 +32,7 @@ pub struct Conv2d<'m> {
     input: Hwc,
     output: Hwc,
     window: Window,
-    weight: &'m [i8],
-    bias: Bias<'m>,
-    shift: &'m [u8],
-}
-
-/// Biases as they lie in a model file: little-endian `i32`, any alignment.
-#[derive(Debug, Clone, Copy)]
-pub struct Bias<'m>(&'m [[u8; 4]]);
-
-impl<'m> Bias<'m> {
-    /// Wraps the bytes of the biases.
-    #[must_use]
-    pub const fn new(bytes: &'m [[u8; 4]]) -> Self {
-        Self(bytes)
-    }
-
-    /// The biases in channel order.
-    pub fn iter(&self) -> impl Iterator<Item = i32> + 'm {
-        self.0.iter().map(|bytes| i32::from_le_bytes(*bytes))
-    }
+    filters: Filters<'m>,
 }
 
 impl<'m> Conv2d<'m> {
@@ -65,18 +48,13 @@ impl<'m> Conv2d<'m> {
         bias: Bias<'m>,
         shift: &'m [u8],
     ) -> Result<Self, ShapeError> {
-        let c_out = shift.len();
-        let output = window.output(input, c_out)?;
+        let output = window.output(input, shift.len())?;
         let taps = Hwc::new(window.kernel, window.kernel, input.c).len();
-        check_len(weight.len(), taps.saturating_mul(c_out))?;
-        check_len(bias.0.len(), c_out)?;
         Ok(Self {
             input,
             output,
             window,
-            weight,
-            bias,
-            shift,
+            filters: Filters::new(Order::ChannelFirst, taps, weight, bias, shift)?,
         })
     }
 
@@ -98,37 +76,21 @@ impl<'m> Conv2d<'m> {
         self.window
     }
 
-    /// Number of weights, a byte each.
+    /// Weights, biases and shifts.
     #[must_use]
-    pub const fn weight_len(&self) -> usize {
-        self.weight.len()
+    pub const fn filters(&self) -> Option<&Filters<'m>> {
+        Some(&self.filters)
     }
 
-    /// The largest magnitude that any channel's accumulator can reach, see [`bound`].
+    /// See `arch::column_scratch_len`.
     #[must_use]
-    pub fn bound(&self) -> i64 {
-        let bounds = self.channels().map(|(weight, bias, _)| bound(weight, bias));
-        bounds.max().unwrap_or(0)
+    pub const fn scratch_len(&self) -> usize {
+        arch::column_scratch_len(self.filters.taps())
     }
 
-    /// Weights of one output channel: `kernel * kernel * c_in`.
-    fn taps(&self) -> usize {
-        Hwc::new(self.window.kernel, self.window.kernel, self.input.c).len()
-    }
-
-    /// Multiply-accumulates of one run, padding counted.
-    #[must_use]
-    pub fn macs(&self) -> u64 {
-        self.output.len() as u64 * self.taps() as u64
-    }
-
-    /// Weights, bias and shift of each output channel.
-    pub(crate) fn channels(&self) -> impl Iterator<Item = (&'m [i8], i32, u8)> {
-        self.weight
-            .chunks_exact(self.taps().max(1))
-            .zip(self.bias.iter())
-            .zip(self.shift)
-            .map(|((weight, bias), &shift)| (weight, bias, shift))
+    /// Weights, biases and shifts, for the kernels.
+    pub(crate) const fn kernel_filters(&self) -> &Filters<'m> {
+        &self.filters
     }
 }
 
@@ -139,33 +101,18 @@ impl<'m> Conv2d<'m> {
 pub fn reference(op: &Conv2d<'_>, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
     op.input.check(input.len())?;
     op.output.check(output.len())?;
-    let Window {
-        kernel,
-        stride,
-        pad,
-    } = op.window;
     let mut outputs = output.iter_mut();
     for y in 0..op.output.h {
         for x in 0..op.output.w {
-            for (weight, bias, shift) in op.channels() {
-                let mut acc = bias;
-                for (tap, &w) in weight.iter().enumerate() {
-                    let (k_y, k_x, c) = (
-                        tap / (kernel * op.input.c),
-                        tap / op.input.c % kernel,
-                        tap % op.input.c,
-                    );
-                    let (i_y, i_x) = (y * stride + k_y, x * stride + k_x);
-                    let on_input = (pad..op.input.h + pad).contains(&i_y)
-                        && (pad..op.input.w + pad).contains(&i_x);
-                    if on_input {
-                        let index = ((i_y - pad) * op.input.w + (i_x - pad)) * op.input.c + c;
-                        let value = input.get(index).copied().unwrap_or(0);
-                        acc = acc.wrapping_add(i32::from(value) * i32::from(w));
-                    }
+            for channel in op.filters.channels() {
+                let mut acc = channel.bias;
+                for (tap, w) in channel.weights().enumerate() {
+                    let (k_y, k_x, c) = op.window.tap(tap, op.input.c);
+                    let value = op.window.value(input, op.input, [y, x], [k_y, k_x], c);
+                    acc = acc.wrapping_add(i32::from(value) * i32::from(w));
                 }
                 if let Some(out) = outputs.next() {
-                    *out = requantize(acc, shift);
+                    *out = requantize(acc, channel.shift);
                 }
             }
         }
@@ -173,130 +120,90 @@ pub fn reference(op: &Conv2d<'_>, input: &[u8], output: &mut [u8]) -> Result<(),
     Ok(())
 }
 
-/// What runs: one dot product per kernel row. See the module doc for the idea.
+/// What runs.
 ///
 /// # Errors
-/// [`ShapeError::Length`] when a buffer does not hold its shape.
-pub fn conv2d(op: &Conv2d<'_>, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+/// [`ShapeError::Length`] when a buffer does not hold its shape or `scratch` is shorter than
+/// [`Conv2d::scratch_len`].
+pub fn conv2d(
+    op: &Conv2d<'_>,
+    input: &[u8],
+    output: &mut [u8],
+    scratch: &mut [u8],
+) -> Result<(), ShapeError> {
     op.input.check(input.len())?;
     op.output.check(output.len())?;
-    let row = op.window.kernel * op.input.c;
-    let pixels = output.chunks_exact_mut(op.output.c.max(1));
-    for (pixel, out) in pixels.enumerate() {
-        let ys = op.window.span(pixel / op.output.w.max(1), op.input.h);
-        let xs = op.window.span(pixel % op.output.w.max(1), op.input.w);
-        let (skip, len) = (xs.tap * op.input.c, xs.count * op.input.c);
-        for (out, (weight, bias, shift)) in out.iter_mut().zip(op.channels()) {
-            let mut acc = bias;
-            for k in 0..ys.count {
-                let at = ((ys.first + k) * op.input.w + xs.first) * op.input.c;
-                let w_at = (ys.tap + k) * row + skip;
-                // Always `Some`: the constructor checked the lengths. `get` keeps panics out.
-                if let (Some(x), Some(w)) = (input.get(at..at + len), weight.get(w_at..w_at + len))
-                {
-                    acc = acc.wrapping_add(dot(x, w));
-                }
-            }
-            *out = requantize(acc, shift);
-        }
-    }
+    check_at_least(scratch.len(), op.scratch_len())?;
+    arch::conv2d(op, input, 0, output, scratch);
     Ok(())
-}
-
-/// `Σ x * w`. No sum can leave `i32`: a certified layer stays below 2^24.
-#[inline]
-fn dot(x: &[u8], w: &[i8]) -> i32 {
-    let products = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w));
-    products.fold(0, i32::wrapping_add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::problem::{Parameters, Problem, run, window_problem};
     use proptest::prelude::*;
 
-    /// A random valid convolution and its input.
-    #[derive(Debug, Clone)]
-    struct Problem {
-        input: Hwc,
-        window: Window,
-        x: Vec<u8>,
-        weight: Vec<i8>,
-        bias: Vec<[u8; 4]>,
-        shift: Vec<u8>,
-    }
-
-    type Kernel = fn(&Conv2d<'_>, &[u8], &mut [u8]) -> Result<(), ShapeError>;
-
-    impl Problem {
-        fn run(&self, kernel: Kernel) -> Vec<u8> {
-            let bias = Bias::new(&self.bias);
-            let op = Conv2d::new(self.input, self.window, &self.weight, bias, &self.shift).unwrap();
-            let mut output = vec![0xa5; op.output().len()];
-            kernel(&op, &self.x, &mut output).unwrap();
-            output
-        }
-    }
-
-    fn problem() -> impl Strategy<Value = Problem> {
-        (
-            1..12_usize,
-            1..12_usize,
-            1..7_usize,
-            1..6_usize,
-            1..6_usize,
-            1..4_usize,
-        )
-            .prop_flat_map(|(h, w, c_in, c_out, kernel, stride)| {
-                let kernel = kernel.min(h).min(w);
-                let taps = kernel * kernel * c_in;
-                (
-                    0..kernel,
-                    prop::collection::vec(any::<u8>(), h * w * c_in),
-                    prop::collection::vec(-64..64_i8, taps * c_out),
-                    prop::collection::vec(-100_000..100_000_i32, c_out),
-                    prop::collection::vec(0..=14_u8, c_out),
-                )
-                    .prop_map(move |(pad, x, weight, bias, shift)| Problem {
-                        input: Hwc::new(h, w, c_in),
-                        window: Window {
-                            kernel,
-                            stride,
-                            pad,
-                        },
-                        x,
-                        weight,
-                        bias: bias.iter().map(|b| b.to_le_bytes()).collect(),
-                        shift,
-                    })
-            })
+    fn equal(p: &Problem) -> Result<(), TestCaseError> {
+        let parameters = &p.parameters;
+        let (bias, weight, shift) = (parameters.bias(), &parameters.weight, &parameters.shift);
+        let op = Conv2d::new(p.input, p.window, weight, bias, shift).unwrap();
+        let expected = run(op.output(), 0, |out, _| reference(&op, &p.x, out));
+        let got = run(op.output(), op.scratch_len(), |out, scratch| {
+            conv2d(&op, &p.x, out, scratch)
+        });
+        prop_assert_eq!(got, expected);
+        Ok(())
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
-        fn equals_reference(p in problem()) {
-            prop_assert_eq!(p.run(conv2d), p.run(reference));
+        fn equals_reference(p in window_problem(11, |kernel, c_in| kernel * kernel * c_in, 1..9)) {
+            equal(&p)?;
         }
     }
 
-    /// Worked by hand: a 3×3 box over a 2×2 image of ones sees all four pixels everywhere.
+    /// Worked by hand: a 3×3 box over a 2×2 image sees all four pixels everywhere.
     #[test]
     fn box_filter_with_padding() {
-        let p = Problem {
-            input: Hwc::new(2, 2, 1),
-            window: Window {
-                kernel: 3,
-                stride: 1,
-                pad: 1,
-            },
-            x: vec![10, 20, 30, 40],
-            weight: vec![1; 9],
-            bias: vec![6_i32.to_le_bytes()],
-            shift: vec![1],
+        let bias = [6_i32.to_le_bytes()];
+        let window = Window {
+            kernel: 3,
+            stride: 1,
+            pad: 1,
         };
-        assert_eq!(p.run(conv2d), [53, 53, 53, 53]);
-        assert_eq!(p.run(reference), [53, 53, 53, 53]);
+        let op = Conv2d::new(Hwc::new(2, 2, 1), window, &[1; 9], Bias::new(&bias), &[1]).unwrap();
+        let got = run(op.output(), 0, |out, _| {
+            reference(&op, &[10, 20, 30, 40], out)
+        });
+        assert_eq!(got, [53, 53, 53, 53]);
+    }
+
+    /// Every shape of the shipped networks, where a kernel's blocks have no tail.
+    #[test]
+    fn whole_blocks_equal_reference() {
+        for (side, c_in, c_out, stride) in [
+            (48, 1, 32, 2),
+            (24, 32, 32, 1),
+            (12, 32, 64, 1),
+            (6, 128, 64, 1),
+        ] {
+            let window = Window {
+                kernel: 3,
+                stride,
+                pad: 1,
+            };
+            let p = Problem {
+                input: Hwc::new(side, side, c_in),
+                window,
+                x: (0..side * side * c_in)
+                    .map(|i| (i * 7 % 256) as u8)
+                    .collect(),
+                parameters: Parameters::pattern(9 * c_in, c_out),
+            };
+            equal(&p).unwrap();
+        }
     }
 
     #[test]
@@ -306,19 +213,16 @@ mod tests {
             stride: 1,
             pad: 1,
         };
-        let error = Conv2d::new(
-            Hwc::new(4, 4, 2),
-            window,
-            &[0; 17],
-            Bias::new(&[[0; 4]]),
-            &[0],
-        );
-        assert!(matches!(
-            error,
-            Err(ShapeError::Length {
-                expected: 18,
-                got: 17
-            })
-        ));
+        let bias = Bias::new(&[[0; 4]]);
+        let shape = Hwc::new(4, 4, 2);
+        let error = |expected, got| ShapeError::Length { expected, got };
+        let refused = Conv2d::new(shape, window, &[0; 17], bias, &[0]).unwrap_err();
+        assert_eq!(refused, error(18, 17));
+        let op = Conv2d::new(shape, window, &[0; 18], bias, &[0]).unwrap();
+        let scratch = op.scratch_len();
+        let refused = conv2d(&op, &[0; 32], &mut [0; 16], &mut vec![0; scratch - 1]);
+        assert_eq!(refused, Err(error(scratch, scratch - 1)));
+        let refused = conv2d(&op, &[0; 31], &mut [0; 16], &mut vec![0; scratch]);
+        assert_eq!(refused, Err(error(32, 31)));
     }
 }

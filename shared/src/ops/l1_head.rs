@@ -16,8 +16,9 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, in `i64`.
-//! - [`l1_head`]: `abs_diff` on bytes, sums in `i32`, which the compiler vectorises.
+//! - [`l1_head`]: this machine's kernel in `arch`; `abs_diff` on bytes, sums in `i32`.
 
+use crate::arch;
 use crate::shape::{ShapeError, check_len};
 
 /// The head: everything but the embeddings.
@@ -50,9 +51,7 @@ pub fn reference(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> Result<i64, ShapeError>
 pub fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> Result<i32, ShapeError> {
     check_len(a.len(), op.weight.len())?;
     check_len(b.len(), op.weight.len())?;
-    let terms = a.iter().zip(b).zip(op.weight);
-    let terms = terms.map(|((&a, &b), &weight)| i32::from(a.abs_diff(b)) * i32::from(weight));
-    Ok(terms.fold(op.bias, i32::wrapping_add))
+    Ok(arch::l1_head(op, a, b))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! 2-D max pooling without padding.
+//! 2-D max pooling.
 //!
 //! # Shapes
 //!
@@ -9,14 +9,16 @@
 //!
 //! # Quantization
 //!
-//! The output has the input's scale. Rows and columns that no window reaches are dropped.
+//! The output has the input's scale. Padding never wins: no activation is below its 0. Rows and
+//! columns that no window reaches are dropped.
 //!
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one output value at a time.
 //! - [`max_pool2d`]: one input pixel (all channels) at a time, contiguous in HWC.
 
-use crate::shape::{Hwc, ShapeError, Window};
+use super::filters::Filters;
+use crate::shape::{Hwc, ShapeError, Window, check_at_least};
 
 /// One max pooling: everything but the activations.
 #[derive(Debug, Clone, Copy)]
@@ -27,16 +29,11 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// A pooling of `kernel`×`kernel` windows, `stride` apart.
+    /// The largest value of each window.
     ///
     /// # Errors
     /// [`ShapeError::Window`] when the window does not fit the input.
-    pub const fn new(input: Hwc, kernel: usize, stride: usize) -> Result<Self, ShapeError> {
-        let window = Window {
-            kernel,
-            stride,
-            pad: 0,
-        };
+    pub const fn new(input: Hwc, window: Window) -> Result<Self, ShapeError> {
         match window.output(input, input.c) {
             Ok(output) => Ok(Self {
                 input,
@@ -47,7 +44,7 @@ impl MaxPool2d {
         }
     }
 
-    /// Kernel and stride; no padding.
+    /// Kernel, stride and padding.
     #[must_use]
     pub const fn window(&self) -> Window {
         self.window
@@ -63,6 +60,18 @@ impl MaxPool2d {
     #[must_use]
     pub const fn output(&self) -> Hwc {
         self.output
+    }
+
+    /// None: a maximum has no weights.
+    #[must_use]
+    pub const fn filters(&self) -> Option<&Filters<'static>> {
+        None
+    }
+
+    /// None.
+    #[must_use]
+    pub const fn scratch_len(&self) -> usize {
+        0
     }
 }
 
@@ -80,9 +89,8 @@ pub fn reference(op: &MaxPool2d, input: &[u8], output: &mut [u8]) -> Result<(), 
                 let mut max = 0;
                 for k_y in 0..op.window.kernel {
                     for k_x in 0..op.window.kernel {
-                        let (i_y, i_x) = (y * op.window.stride + k_y, x * op.window.stride + k_x);
-                        let index = (i_y * op.input.w + i_x) * op.input.c + c;
-                        max = input.get(index).copied().unwrap_or(0).max(max);
+                        let value = op.window.value(input, op.input, [y, x], [k_y, k_x], c);
+                        max = value.max(max);
                     }
                 }
                 if let Some(out) = outputs.next() {
@@ -97,58 +105,71 @@ pub fn reference(op: &MaxPool2d, input: &[u8], output: &mut [u8]) -> Result<(), 
 /// What runs: running maxima over whole pixels.
 ///
 /// # Errors
-/// [`ShapeError::Length`] when a buffer does not hold its shape.
-pub fn max_pool2d(op: &MaxPool2d, input: &[u8], output: &mut [u8]) -> Result<(), ShapeError> {
+/// [`ShapeError::Length`] when a buffer does not hold its shape or `scratch` is shorter than
+/// [`MaxPool2d::scratch_len`].
+pub fn max_pool2d(
+    op: &MaxPool2d,
+    input: &[u8],
+    output: &mut [u8],
+    scratch: &mut [u8],
+) -> Result<(), ShapeError> {
     op.input.check(input.len())?;
     op.output.check(output.len())?;
-    let channels = op.output.c;
+    check_at_least(scratch.len(), op.scratch_len())?;
+    let (row, out_row) = (op.input.w * op.input.c, op.output.w * op.output.c);
+    for (y, out) in output.chunks_exact_mut(out_row.max(1)).enumerate() {
+        let ys = op.window.span(y, op.input.h);
+        let rows = ys.first * row..(ys.first + ys.count) * row;
+        pool_row(op.window, input.get(rows).unwrap_or(&[]), op.input, out);
+    }
+    Ok(())
+}
+
+/// One row of output from the rows of `input`, `shape` wide, that its windows see.
+pub(super) fn pool_row(window: Window, input: &[u8], shape: Hwc, output: &mut [u8]) {
     output.fill(0);
-    for (pixel, out) in output.chunks_exact_mut(channels.max(1)).enumerate() {
-        let (y, x) = (pixel / op.output.w.max(1), pixel % op.output.w.max(1));
-        for k_y in 0..op.window.kernel {
-            for k_x in 0..op.window.kernel {
-                let (i_y, i_x) = (y * op.window.stride + k_y, x * op.window.stride + k_x);
-                let at = (i_y * op.input.w + i_x) * channels;
-                let pixel = input.get(at..at + channels).unwrap_or(&[]);
+    let channels = shape.c.max(1);
+    for row in input.chunks_exact((shape.w * channels).max(1)) {
+        for (x, out) in output.chunks_exact_mut(channels).enumerate() {
+            let xs = window.span(x, shape.w);
+            let pixels = xs.first * channels..(xs.first + xs.count) * channels;
+            for pixel in row.get(pixels).unwrap_or(&[]).chunks_exact(channels) {
                 for (out, &value) in out.iter_mut().zip(pixel) {
                     *out = value.max(*out);
                 }
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::problem::{run, window_problem};
     use proptest::prelude::*;
 
-    type Kernel = fn(&MaxPool2d, &[u8], &mut [u8]) -> Result<(), ShapeError>;
-
-    fn run(kernel: Kernel, op: &MaxPool2d, input: &[u8]) -> Vec<u8> {
-        let mut output = vec![0xa5; op.output().len()];
-        kernel(op, input, &mut output).unwrap();
-        output
-    }
-
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn equals_reference(
-            (op, input) in (1..14_usize, 1..14_usize, 1..6_usize, 1..5_usize, 1..4_usize)
-                .prop_flat_map(|(h, w, c, kernel, stride)| {
-                    let kernel = kernel.min(h).min(w);
-                    let op = MaxPool2d::new(Hwc::new(h, w, c), kernel, stride).unwrap();
-                    (Just(op), prop::collection::vec(any::<u8>(), h * w * c))
-                })
-        ) {
-            prop_assert_eq!(run(max_pool2d, &op, &input), run(reference, &op, &input));
+        fn equals_reference(p in window_problem(5, |_, _| 0, 1..2)) {
+            let op = MaxPool2d::new(p.input, p.window).unwrap();
+            let expected = run(op.output(), 0, |out, _| reference(&op, &p.x, out));
+            let got = run(op.output(), 0, |out, scratch| max_pool2d(&op, &p.x, out, scratch));
+            prop_assert_eq!(got, expected);
         }
     }
 
     #[test]
     fn odd_row_and_column_are_dropped() {
-        let op = MaxPool2d::new(Hwc::new(3, 3, 1), 2, 2).unwrap();
-        assert_eq!(run(max_pool2d, &op, &[1, 2, 9, 4, 3, 9, 9, 9, 9]), [4]);
+        let window = Window {
+            kernel: 2,
+            stride: 2,
+            pad: 0,
+        };
+        let op = MaxPool2d::new(Hwc::new(3, 3, 1), window).unwrap();
+        let got = run(op.output(), 0, |out, _| {
+            reference(&op, &[1, 2, 9, 4, 3, 9, 9, 9, 9], out)
+        });
+        assert_eq!(got, [4]);
     }
 }

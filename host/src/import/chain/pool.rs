@@ -3,7 +3,7 @@
 use shared::shape::{Hwc, Window};
 
 use super::weighted::{padding, window, window_output};
-use super::{Op, Walk};
+use super::{MAX_WINDOW, Op, Walk};
 use crate::import::ImportError;
 use crate::import::node::Node;
 use crate::import::tensor::Values;
@@ -41,6 +41,13 @@ pub(super) fn global<'g>(walk: &mut Walk<'g>, node: &Node<'g>) -> Result<Op, Imp
 /// Largest value of each channel.
 pub(super) fn global_max<'g>(walk: &mut Walk<'g>, node: &Node<'g>) -> Result<Op, ImportError> {
     walk.need_image(node)?;
+    if walk.shape.h > MAX_WINDOW {
+        let h = walk.shape.h;
+        let rule = format!(
+            "it is a maximum over {h}×{h} pixels, at most {MAX_WINDOW}×{MAX_WINDOW} can be"
+        );
+        return Err(node.refuse(rule, "pool in two steps"));
+    }
     let window = Window {
         kernel: walk.shape.h,
         stride: 1,

@@ -2,7 +2,7 @@
 
 use shared::shape::{Hwc, Window};
 
-use super::{MAX_WINDOW, Op, Walk, floats};
+use super::{MAX_PAD, MAX_WINDOW, Op, Walk, floats};
 use crate::import::ImportError;
 use crate::import::node::Node;
 use crate::import::tensor::Tensor;
@@ -223,7 +223,7 @@ fn square(
 pub(super) fn padding(node: &Node<'_>, pads: &[i64]) -> Result<usize, ImportError> {
     match *pads {
         [top, left, bottom, right]
-            if [left, bottom, right] == [top; 3] && (0..=MAX_WINDOW as i64).contains(&top) =>
+            if [left, bottom, right] == [top; 3] && (0..=MAX_PAD as i64).contains(&top) =>
         {
             Ok(top as usize)
         }

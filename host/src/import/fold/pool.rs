@@ -1,5 +1,7 @@
 //! Pooling, means, and zeros that stand in front of a window.
 
+use shared::model::MAX_KERNEL;
+use shared::ops::global_average_pool::MAX_PIXELS;
 use shared::shape::Window;
 
 use super::input::Input;
@@ -80,13 +82,36 @@ impl Folder {
         self.push(step, layer)
     }
 
+    /// Over 2^k pixels an operator of its own, else a depthwise convolution.
     pub(super) fn global_average(&mut self, step: &Step) -> Result<(), ImportError> {
+        let (side, stride, pad) = (self.shape.h, 1, 0);
+        let pixels = side * side;
+        if !pixels.is_power_of_two() || pixels > MAX_PIXELS {
+            if side > usize::from(MAX_KERNEL) {
+                return Err(refuse(
+                    step,
+                    format!("the mean of {side}×{side} = {pixels} pixels has no exact integers"),
+                    format!(
+                        "pool to 1, 2, 4, 8, … pixels first, or to at most {MAX_KERNEL}×{MAX_KERNEL}"
+                    ),
+                ));
+            }
+            let kernel = side;
+            return self.average_pool(
+                step,
+                Window {
+                    kernel,
+                    stride,
+                    pad,
+                },
+            );
+        }
         self.padded(
             step,
             Window {
                 kernel: 1,
-                stride: 1,
-                pad: 0,
+                stride,
+                pad,
             },
         )?;
         if let State::Open { averaged, .. } = &mut self.state {

@@ -4,37 +4,51 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::model::format::{HeadRepr, LayerRepr, ModelRepr};
+use crate::model::format::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr};
+use crate::model::record::Layer;
 use crate::net::Encoder;
+use crate::ops::Operator;
+use crate::shape::{ShapeError, Window};
 
-/// A legal model with both operators: 6×6×1 → conv 3×3 → 6×6×2 → pool → 3×3×2.
+const PADDED: Window = Window {
+    kernel: 3,
+    stride: 1,
+    pad: 1,
+};
+const HALVING: Window = Window {
+    kernel: 2,
+    stride: 2,
+    pad: 0,
+};
+
+/// A legal model: 6×6×1 → conv 3×3 → 6×6×2 → pool → 3×3×2.
 fn small_model() -> Vec<u8> {
     emit(&[1; 18], &[5, -5], &[3, 4], &[-2; 18], 7)
 }
 
 fn emit(weight: &[i8], bias: &[i32], shift: &[u8], head: &[i8], head_bias: i32) -> Vec<u8> {
+    let filters = FiltersRepr {
+        weight,
+        bias,
+        shift,
+        out_exponent: 6,
+    };
     let layers = [
         LayerRepr::Conv2d {
-            window: Window {
-                kernel: 3,
-                stride: 1,
-                pad: 1,
-            },
-            weight,
-            bias,
-            shift,
-            out_exponent: 6,
+            window: PADDED,
+            filters,
         },
-        LayerRepr::MaxPool2d {
-            kernel: 2,
-            stride: 2,
-        },
+        LayerRepr::MaxPool2d { window: HALVING },
     ];
+    emit_layers(6, &layers, head, head_bias)
+}
+
+fn emit_layers(side: usize, layers: &[LayerRepr<'_>], head: &[i8], head_bias: i32) -> Vec<u8> {
     let model = ModelRepr {
-        input: Hwc::new(6, 6, 1),
+        input: Hwc::new(side, side, 1),
         input_exponent: 8,
         preprocessing: Preprocessing::ResampleArea,
-        layers: &layers,
+        layers,
         head: HeadRepr {
             weight: head,
             bias: head_bias,
@@ -45,6 +59,42 @@ fn emit(weight: &[i8], bias: &[i32], shift: &[u8], head: &[i8], head_bias: i32) 
     let mut bytes = vec![0xa5; model.buffer_len()];
     model.emit(&mut bytes, |_| [7; 32]).unwrap();
     bytes
+}
+
+/// A legal model with every operator:
+/// 8×8×1 → conv → 8×8×2 → depthwise → 8×8×2 → pool → 4×4×2 → 1×1 → 4×4×3 → mean → 3 → linear → 2.
+fn every_operator() -> Vec<u8> {
+    let filters = |weight, c_out| FiltersRepr {
+        weight,
+        bias: &[40, -5, 9][..c_out],
+        shift: &[4, 5, 3][..c_out],
+        out_exponent: 5,
+    };
+    let one_pixel = Window {
+        kernel: 1,
+        stride: 1,
+        pad: 0,
+    };
+    let layers = [
+        LayerRepr::Conv2d {
+            window: PADDED,
+            filters: filters(&[7; 18], 2),
+        },
+        LayerRepr::DepthwiseConv2d {
+            window: PADDED,
+            filters: filters(&[3; 18], 2),
+        },
+        LayerRepr::MaxPool2d { window: HALVING },
+        LayerRepr::Conv2d {
+            window: one_pixel,
+            filters: filters(&[9, -2, 4, 5, -1, 8], 3),
+        },
+        LayerRepr::GlobalAveragePool { out_exponent: 7 },
+        LayerRepr::Linear {
+            filters: filters(&[3, 5, -2, 1, 1, 7], 2),
+        },
+    ];
+    emit_layers(8, &layers, &[-2; 2], 7)
 }
 
 /// Changes bytes and repairs the CRC, as a hostile writer would.
@@ -65,7 +115,8 @@ fn emit_then_parse_is_identity() {
     let model = ModelView::new_checked(&bytes).unwrap();
     assert_eq!(model.input(), Hwc::new(6, 6, 1));
     assert_eq!(model.layers().count(), 2);
-    assert_eq!(model.arena_len(), 36 + 72);
+    // Input, two rows of the convolution, the scratch of 9 taps, output of the pooling.
+    assert_eq!(model.arena_len(), 36 + 24 + 100 + 18);
     assert_eq!((model.embedding_len(), model.fingerprint()), (18, [7; 16]));
     assert_eq!(model.provenance(), "a test");
     assert_eq!(model.decider().logit_exponent(), 12);
@@ -77,10 +128,46 @@ fn emit_then_parse_is_identity() {
         panic!("the first layer is the convolution")
     };
     let channels: Vec<_> = conv
+        .filters()
+        .unwrap()
         .channels()
-        .map(|(w, b, s)| (w.to_vec(), b, s))
+        .map(|c| (c.weights().collect::<Vec<_>>(), c.bias, c.shift))
         .collect();
     assert_eq!(channels, [(vec![1; 9], 5, 3), (vec![1; 9], -5, 4)]);
+}
+
+#[test]
+fn every_operator_is_written_read_and_run() {
+    let bytes = every_operator();
+    let model = ModelView::new_checked(&bytes).unwrap();
+    let names: Vec<_> = model.layers().map(|layer| layer.operator.name()).collect();
+    let expected = [
+        "Conv2d",
+        "DepthwiseConv2d",
+        "MaxPool2d",
+        "Pointwise",
+        "GlobalAveragePool",
+        "Linear",
+    ];
+    assert_eq!(names, expected);
+    let image: Vec<u8> = (0..64).map(|pixel| pixel * 4).collect();
+    let encoder = Encoder::new(model);
+    let mut embedding = vec![0; 2];
+    let mut arena = vec![0xa5; encoder.observed_arena_len()];
+    let mut expected = image.clone();
+    encoder
+        .embed_observed(&image, &mut arena, &mut embedding, |_, layer, output| {
+            let input = std::mem::replace(&mut expected, vec![0; output.len()]);
+            layer.operator.reference(&input, &mut expected).unwrap();
+            assert_eq!(output, expected);
+        })
+        .unwrap();
+    assert_eq!(embedding, expected);
+    let mut arena = vec![0xa5; model.arena_len()];
+    embedding.fill(0);
+    encoder.embed(&image, &mut arena, &mut embedding).unwrap();
+    assert_eq!(embedding, expected);
+    assert!(embedding.iter().any(|&value| value > 0 && value < 255));
 }
 
 #[test]
@@ -92,7 +179,7 @@ fn a_longer_flash_slot_is_fine() {
 
 #[test]
 fn truncated_at_every_byte() {
-    let bytes = small_model();
+    let bytes = every_operator();
     for len in 0..bytes.len() {
         assert!(
             matches!(refusal(&bytes[..len]), FormatError::Truncated { .. }),
@@ -103,12 +190,35 @@ fn truncated_at_every_byte() {
 
 #[test]
 fn every_flipped_bit_is_refused() {
-    let good = small_model();
+    let good = every_operator();
     for bit in 0..good.len() * 8 {
         let mut bytes = good.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let _ = refusal(&bytes);
     }
+}
+
+/// A hostile writer repairs the CRC: then a flipped bit is refused for what it means, or the model
+/// is another legal one and runs.
+#[test]
+fn every_flipped_bit_behind_a_repaired_crc_is_refused_or_harmless() {
+    let good = every_operator();
+    let mut harmless = 0;
+    for bit in field::CRC.end * 8..good.len() * 8 {
+        let flipped = good[bit / 8] ^ 1 << (bit % 8);
+        let bytes = forge(good.clone(), bit / 8, &[flipped]);
+        let Ok(model) = ModelView::new_checked(&bytes) else {
+            continue;
+        };
+        harmless += 1;
+        let image = vec![200; model.input().len()];
+        let mut arena = vec![0; model.arena_len()];
+        let mut embedding = vec![0; model.embedding_len()];
+        let ran = Encoder::new(model).embed(&image, &mut arena, &mut embedding);
+        assert_eq!(ran, Ok(()), "bit {bit}");
+    }
+    // Weights, biases, text and the fingerprint may be others; the structure may not.
+    assert!((100..good.len() * 8).contains(&harmless), "{harmless}");
 }
 
 #[test]
@@ -141,7 +251,13 @@ fn each_refusal_has_its_file() {
         );
     }
     let layers = [
-        (layer(0, field::layer::OPERATOR), 3, 0, Field::Operator),
+        (layer(0, field::layer::OPERATOR), 6, 0, Field::Operator),
+        (layer(0, field::layer::OPERATOR), 0, 0, Field::Operator),
+        (layer(0, field::layer::KERNEL), 12, 0, Field::Kernel),
+        (layer(0, field::layer::STRIDE), 12, 0, Field::Kernel),
+        (layer(0, field::layer::OPERATOR), 4, 0, Field::Kernel),
+        (layer(0, field::layer::C_OUT), 0, 0, Field::COut),
+        (layer(0, field::layer::OPERATOR), 3, 0, Field::COut),
         (
             layer(0, field::layer::OUT_EXPONENT),
             24,
@@ -149,7 +265,6 @@ fn each_refusal_has_its_file() {
             Field::OutExponent,
         ),
         (layer(1, field::layer::C_OUT), 3, 1, Field::COut),
-        (layer(1, field::layer::PAD), 1, 1, Field::Pad),
         (
             layer(1, field::layer::OUT_EXPONENT),
             5,
@@ -165,6 +280,14 @@ fn each_refusal_has_its_file() {
             FormatError::Layer { layer, field }
         );
     }
+}
+
+#[test]
+fn shapes_places_and_the_arena_are_checked() {
+    let good = small_model;
+    let layer = |index: usize, field: Range<usize>| {
+        field::HEADER_LEN + index * field::layer::LEN + field.start
+    };
     let stuck = forge(good(), layer(0, field::layer::STRIDE), &[0]);
     assert!(matches!(
         refusal(&stuck),
@@ -176,14 +299,38 @@ fn each_refusal_has_its_file() {
         &[field::HEADER_LEN as u8],
     );
     assert!(matches!(refusal(&overlap), FormatError::Offset { .. }));
-    let small_arena = forge(good(), field::ARENA_LEN.start, &[107]);
-    assert_eq!(
-        refusal(&small_arena),
-        FormatError::Arena {
-            expected: 108,
-            got: 107
-        }
+    for (at, name) in [
+        (layer(0, field::layer::WEIGHT), "weights"),
+        (layer(0, field::layer::BIAS), "biases"),
+        (layer(0, field::layer::SHIFT), "shifts"),
+        (field::HEAD_WEIGHT.start, "head"),
+        (field::PROVENANCE.start, "text"),
+    ] {
+        // One byte further: neither aligned nor behind the section before it.
+        let misaligned = forge(good(), at, &[good()[at] + 1]);
+        let refused = refusal(&misaligned);
+        assert!(matches!(refused, FormatError::Offset { .. }), "{name}");
+    }
+    for (got, value) in [(177, 177), (179, 179)] {
+        let arena = forge(good(), field::ARENA_LEN.start, &[value]);
+        let expected = 178;
+        assert_eq!(refusal(&arena), FormatError::Arena { expected, got });
+    }
+    let mean = LayerRepr::GlobalAveragePool { out_exponent: 8 };
+    let odd = emit_layers(3, &[mean], &[-2], 0);
+    let error = ShapeError::Average {
+        pixels: 9,
+        finer: 0,
+    };
+    assert_eq!(refusal(&odd), FormatError::Shape { layer: 0, error });
+    let coarser = emit_layers(
+        4,
+        &[LayerRepr::GlobalAveragePool { out_exponent: 7 }],
+        &[-2],
+        0,
     );
+    let field = Field::OutExponent;
+    assert_eq!(refusal(&coarser), FormatError::Layer { layer: 0, field });
     let mut text = good();
     let end = text.len();
     text = forge(text, end - 4, &[0xff]);
@@ -192,18 +339,51 @@ fn each_refusal_has_its_file() {
 
 #[test]
 fn uncertified_models_are_refused() {
-    let mut weight = [1; 18];
-    weight[9] = 65;
-    let bytes = emit(&weight, &[5, -5], &[3, 4], &[-2; 18], 7);
-    let reason = CertificateError::Weight { got: 65 };
-    assert_eq!(
-        refusal(&bytes),
-        FormatError::Uncertified {
+    for got in [65, 127, -65, -127, -128] {
+        let mut weight = [1; 18];
+        weight[9] = got;
+        let bytes = emit(&weight, &[5, -5], &[3, 4], &[-2; 18], 7);
+        let reason = CertificateError::Weight { got };
+        let refused = FormatError::Uncertified {
             layer: Some(0),
             channel: 1,
-            reason
-        }
-    );
+            reason,
+        };
+        assert_eq!(refusal(&bytes), refused);
+    }
+    // The weights of a depthwise channel are not neighbours.
+    let mut weight = [1; 18];
+    weight[17] = 100;
+    let filters = FiltersRepr {
+        weight: &weight,
+        bias: &[0; 2],
+        shift: &[3; 2],
+        out_exponent: 6,
+    };
+    let first = FiltersRepr {
+        weight: &[1; 2],
+        ..filters
+    };
+    let layers = [
+        LayerRepr::Conv2d {
+            window: Window {
+                kernel: 1,
+                stride: 1,
+                pad: 0,
+            },
+            filters: first,
+        },
+        LayerRepr::DepthwiseConv2d {
+            window: PADDED,
+            filters,
+        },
+    ];
+    let refused = FormatError::Uncertified {
+        layer: Some(1),
+        channel: 1,
+        reason: CertificateError::Weight { got: 100 },
+    };
+    assert_eq!(refusal(&emit_layers(3, &layers, &[0; 18], 0)), refused);
     let bytes = emit(&[1; 18], &[1 << 24, 0], &[3, 4], &[-2; 18], 7);
     let reason = CertificateError::Bound {
         got: (1 << 24) + 255 * 9,
@@ -238,10 +418,10 @@ proptest! {
     /// Whatever the bytes: an error, or a model that runs.
     #[test]
     fn forged_bytes_never_panic(
-        edits in prop::collection::vec((0..200_usize, any::<u8>()), 1..4),
-        image in prop::collection::vec(any::<u8>(), 36),
+        edits in prop::collection::vec((0..400_usize, any::<u8>()), 1..4),
+        image in prop::collection::vec(any::<u8>(), 64),
     ) {
-        let mut bytes = small_model();
+        let mut bytes = every_operator();
         for (at, value) in edits {
             let at = at % bytes.len();
             bytes = forge(bytes, at, &[value]);
@@ -289,14 +469,15 @@ fn worked_example_of_the_specification() {
 
     let layers = [LayerRepr::Conv2d {
         window: Window {
-            kernel: 3,
             stride: 2,
-            pad: 1,
+            ..PADDED
         },
-        weight: &[1, 2, 1, 2, 4, 2, 1, 2, 1],
-        bias: &[-16],
-        shift: &[5],
-        out_exponent: 6,
+        filters: FiltersRepr {
+            weight: &[1, 2, 1, 2, 4, 2, 1, 2, 1],
+            bias: &[-16],
+            shift: &[5],
+            out_exponent: 6,
+        },
     }];
     let repr = ModelRepr {
         input: Hwc::new(4, 4, 1),

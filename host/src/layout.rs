@@ -1,4 +1,7 @@
-//! Axis orders: `shared` keeps activations as `[h][w][c]`, ONNX as `[c][h][w]`.
+//! Axis orders: `shared` keeps activations as `[h][w][c]`, torch and ONNX as `[c][h][w]`.
+//!
+//! In: values in one order. Out: the same values in another. Weights of `c_out` filters are `c_out`
+//! such blocks; a depthwise convolution's are one block, a channel for each.
 
 use shared::shape::Hwc;
 
@@ -28,6 +31,16 @@ pub fn ohwi_to_oihw<T: Copy>(values: &[T], c_in: usize, taps: usize) -> Vec<T> {
         .collect()
 }
 
+/// `[o][i][h][w]` to `[o][h][w][i]`, `taps = h * w`.
+#[must_use]
+pub fn oihw_to_ohwi<T: Copy>(values: &[T], c_in: usize, taps: usize) -> Vec<T> {
+    let shape = Hwc::new(taps, 1, c_in);
+    let channels = values.chunks_exact(shape.len().max(1));
+    channels
+        .flat_map(|channel| chw_to_hwc(channel, shape))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,9 +56,8 @@ mod tests {
     #[test]
     fn weights_keep_their_output_channel() {
         let ohwi = [0, 10, 1, 11, 100, 110, 101, 111];
-        assert_eq!(
-            ohwi_to_oihw(&ohwi, 2, 2),
-            [0, 1, 10, 11, 100, 101, 110, 111]
-        );
+        let oihw = [0, 1, 10, 11, 100, 101, 110, 111];
+        assert_eq!(ohwi_to_oihw(&ohwi, 2, 2), oihw);
+        assert_eq!(oihw_to_ohwi(&oihw, 2, 2), ohwi);
     }
 }

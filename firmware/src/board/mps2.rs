@@ -1,7 +1,8 @@
-//! ARM MPS2 AN386 (Cortex-M4F) in QEMU: files, text and the exit status by semihosting.
+//! ARM's MPS2 and MPS3 boards in QEMU: files, text and the exit status by semihosting.
 //!
 //! In: files in the folder where the emulator runs. Out: their bytes in buffers of fixed size,
-//! standard output, and the emulator's exit status. `memory/an386.x` is the memory map.
+//! standard output, and the emulator's exit status. The boards differ in the processor, which the
+//! compiler is told, and in the memory map, `memory/<board>.x`; nothing here depends on either.
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -23,8 +24,8 @@ const EMBEDDINGS_LEN: usize = 4 * 1024 * 1024;
 /// Supports of one trial.
 const MAX_SUPPORTS: usize = 1024;
 
-/// A buffer that [`Board::take`] hands out.
-#[repr(transparent)]
+/// A buffer that [`Board::take`] hands out; aligned, so that where it lies costs no kernel a cycle.
+#[repr(C, align(16))]
 struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 
 // SAFETY: `Slot::take` is the only access, and `Board::take` calls it once for each slot.
@@ -52,7 +53,7 @@ impl<T> Slot<T> {
     }
 }
 
-// SAFETY: `.psram` is a section of `memory/an386.x` for data without a content.
+// SAFETY: `.psram` is a section of `memory/psram.x` for data without a content.
 #[unsafe(link_section = ".psram.model")]
 static MODEL: Slot<[u8; MODEL_LEN]> = Slot::new();
 // SAFETY: as above.
@@ -65,27 +66,27 @@ static ARENA: Slot<[u8; ARENA_LEN]> = Slot::new();
 static LOGITS: Slot<[i32; MAX_SUPPORTS]> = Slot::new();
 
 /// The board's buffers, all zero at first.
-pub(crate) struct Memory {
+pub struct Memory {
     /// For the model file.
-    pub(crate) model: &'static mut [u8],
+    pub model: &'static mut [u8],
     /// For the trials file.
-    pub(crate) trials: &'static mut [u8],
+    pub trials: &'static mut [u8],
     /// For the embeddings of all images.
-    pub(crate) embeddings: &'static mut [u8],
+    pub embeddings: &'static mut [u8],
     /// For activations.
-    pub(crate) arena: &'static mut [u8],
+    pub arena: &'static mut [u8],
     /// For the logits of one trial.
-    pub(crate) logits: &'static mut [i32],
+    pub logits: &'static mut [i32],
 }
 
 /// Text to the host and files from it.
-pub(crate) struct Board {
+pub struct Board {
     stdout: HostStream,
 }
 
 impl Board {
     /// The board and its buffers; `None` the second time, or when nobody listens.
-    pub(crate) fn take() -> Option<(Self, Memory)> {
+    pub fn take() -> Option<(Self, Memory)> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
         if TAKEN.swap(true, Ordering::Relaxed) {
             return None;
@@ -105,7 +106,7 @@ impl Board {
     }
 
     /// Reads a whole file into the start of `buffer`.
-    pub(crate) fn read_file<'b>(
+    pub fn read_file<'b>(
         &mut self,
         name: &CStr,
         buffer: &'b mut [u8],
@@ -173,7 +174,7 @@ impl Drop for HostFile {
 
 /// Why a file could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileError {
+pub enum FileError {
     /// The host does not have it.
     Absent,
     /// It does not fit its buffer.
@@ -202,7 +203,7 @@ impl fmt::Display for FileError {
 }
 
 /// Ends the program; the emulator exits with 0 for `Ok` and 1 for `Err`.
-pub(crate) fn exit(verdict: Result<(), ()>) -> ! {
+pub fn exit(verdict: Result<(), ()>) -> ! {
     debug::exit(match verdict {
         Ok(()) => debug::EXIT_SUCCESS,
         Err(()) => debug::EXIT_FAILURE,

@@ -1,0 +1,17 @@
+//! Onelook on a microcontroller: what its programs have in common, which is the board.
+//!
+//! # Principles
+//!
+//! 1. Arithmetic lives in [`shared`], where a desktop can test it; here is only what a board needs.
+//! 2. A program knows its board by [`board::Board`], [`board::Memory`] and [`board::exit`] alone.
+//! 3. No heap, no panic; `unsafe` in [`board`] and nowhere else.
+//!
+//! # Programs
+//!
+//! | program            | what it does                                                        |
+//! |--------------------|---------------------------------------------------------------------|
+//! | `onelook-firmware` | answers N-way trials                                                |
+//! | `onelook-bench`    | runs each operator between two marks and checks it by its reference |
+#![no_std]
+
+pub mod board;
