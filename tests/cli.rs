@@ -7,27 +7,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-/// Runs `onelook` with an empty cache, so that nothing of this machine shows.
-fn onelook(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(tests::onelook())
-        .args(arguments)
-        .current_dir(folder)
-        .env("ONELOOK_CACHE", folder.join("cache"))
-        .env_remove("ONELOOK_DATA")
-        .output()
-        .unwrap()
-}
-
-#[track_caller]
-fn refused(output: &Output, code: i32, words: &[&str]) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "`{word}` is not in: {stderr}");
-    }
-}
+use tests::{refused, run_onelook as onelook};
 
 #[test]
 fn usage_errors_name_the_field_and_the_nearest_one() {

@@ -8,6 +8,7 @@ mod completions;
 mod download;
 mod evaluate;
 mod export;
+mod import;
 mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
@@ -86,6 +87,8 @@ enum Command {
     TrainExport(train_export::Args),
     /// Quantize and export a trained checkpoint again.
     Export(export::Args),
+    /// Take over a network that was trained elsewhere: quantize, export and verify an ONNX file.
+    Import(import::Args),
     /// Measure N-way one-shot accuracy of an exported model.
     Evaluate(evaluate::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
@@ -110,6 +113,7 @@ impl Cli {
         match self.command {
             Command::TrainExport(args) => train_export::run(args),
             Command::Export(args) => export::run(&args),
+            Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),

@@ -27,6 +27,28 @@ pub struct Config {
     /// The network; without it, the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetSpec>,
+    /// Where the weights come from, when they were trained elsewhere: a record, which nothing reads
+    /// back. `train` and `augment` then say nothing about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportConfig>,
+}
+
+/// Where weights come from that were trained elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportConfig {
+    /// Name of the ONNX file.
+    pub file: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// `white` or `black`: colour of the ink in the images that it takes.
+    pub ink: String,
+    /// It sees greys of 0 to 1 times this,
+    pub scale: f64,
+    /// plus this.
+    pub shift: f64,
+    /// Where the head comes from.
+    pub head: String,
 }
 
 fn default_preset() -> String {
@@ -131,6 +153,7 @@ impl Config {
             train: TrainConfig::default(),
             augment: AugmentConfig::default(),
             network: Some(network),
+            import: None,
         })
     }
 

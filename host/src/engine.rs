@@ -10,9 +10,11 @@
 //! | [`float`]       | the float network on the float operators of `shared`       |
 //! | [`tract`]       | tract, in pure Rust                                        |
 //! | [`onnxruntime`] | onnxruntime, a shared library loaded at run time           |
+//! | [`original`]    | a file that somebody else wrote, in onnxruntime            |
 
 pub mod float;
 pub mod onnxruntime;
+pub mod original;
 pub mod shared;
 pub mod tract;
 

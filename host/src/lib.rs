@@ -7,6 +7,7 @@
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
+//! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
 //! | [`bench`]                                                | how fast engines are on this computer           |
@@ -26,6 +27,7 @@ pub mod export;
 pub mod files;
 pub mod float_net;
 pub mod glyphs;
+pub mod import;
 pub mod layout;
 pub mod omniglot;
 pub mod quantize;

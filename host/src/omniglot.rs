@@ -224,7 +224,7 @@ fn decode_entry(at: &Path, entry: Entry) -> Result<Option<([String; 3], Drawing)
 }
 
 /// A grey or black-and-white PNG to ink: dark is 255.
-fn decode(bytes: &[u8]) -> Result<Drawing, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Drawing, String> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|error| error.to_string())?;

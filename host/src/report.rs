@@ -9,6 +9,7 @@ use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
 use crate::config::Precision;
+use crate::import::check::Check;
 use crate::quantize::QuantReport;
 use crate::trials::Accuracy;
 use crate::verify::VerifyReport;
@@ -31,6 +32,9 @@ pub struct Report {
     pub network: Network,
     /// How it was trained; absent when an older checkpoint was exported again.
     pub training: Option<Training>,
+    /// Where it comes from; absent when it was trained here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
     /// What rounding cost.
     pub quantization: QuantReport,
     /// Accuracies.
@@ -79,6 +83,23 @@ pub struct Training {
     pub validation_alphabets: usize,
     /// SHA-256 over the training drawings.
     pub data: String,
+}
+
+/// Where a network comes from that was trained elsewhere.
+#[derive(Debug, Clone, Serialize)]
+pub struct Import {
+    /// Name of the ONNX file.
+    pub file: String,
+    /// Who wrote it.
+    pub producer: String,
+    /// Version of the operators it uses.
+    pub opset: i64,
+    /// Where the head comes from.
+    pub head: String,
+    /// What was added to its layers, and why.
+    pub notes: Vec<String>,
+    /// The float network against the file in onnxruntime.
+    pub check: Check,
 }
 
 /// One accuracy.
@@ -147,6 +168,24 @@ impl Report {
                 page,
                 "Trained {steps} steps in {seconds:.0} s ({images_per_second:.0} images/s) on {train} background alphabets; {held_out} others chose step {best_step} ({validation:.1} % there).\n"
             )?;
+        }
+        if let Some(import) = &self.import {
+            let Import {
+                file,
+                producer,
+                opset,
+                head,
+                check,
+                ..
+            } = import;
+            let Check { pairs, max_error } = check;
+            writeln!(
+                page,
+                "Imported from `{file}` ({producer}, opset {opset}), head {head}. On {pairs} pairs of images the float network differs from the file in onnxruntime by at most {max_error:.1e} of the largest value.\n"
+            )?;
+            for note in &import.notes {
+                writeln!(page, "Note: {note}.\n")?;
+            }
         }
         writeln!(page, "## Accuracy\n\n{}\n", self.table())?;
         writeln!(page, "Mean ± standard error; 95 % interval after Wilson.\n")?;

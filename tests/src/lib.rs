@@ -1,6 +1,7 @@
-//! What the integration tests share: the device in QEMU.
+//! What the integration tests share: the device in QEMU, and the command line.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tools::firmware::Board;
@@ -59,4 +60,33 @@ pub fn onelook() -> PathBuf {
         program.display()
     );
     program
+}
+
+/// Runs `onelook` in `folder` with an empty cache, so that nothing of this machine shows.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+#[allow(clippy::unwrap_used, reason = "only tests call this")]
+pub fn run_onelook(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(onelook())
+        .args(arguments)
+        .current_dir(folder)
+        .env("ONELOOK_CACHE", folder.join("cache"))
+        .env_remove("ONELOOK_DATA")
+        .output()
+        .unwrap()
+}
+
+/// The program ended with `code` and said all of `words`.
+///
+/// # Panics
+/// When it did not.
+#[track_caller]
+pub fn refused(output: &std::process::Output, code: i32, words: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "`{word}` is not in: {stderr}");
+    }
 }

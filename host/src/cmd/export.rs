@@ -7,6 +7,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
+use shared::shape::Hwc;
 
 use super::args::{Drawings, SubjectArgs};
 use super::budget::BudgetArgs;
@@ -20,7 +21,7 @@ use crate::export::Bundle;
 use crate::files::write_whole;
 use crate::float_net::FloatNet;
 use crate::quantize::{QuantReport, quantize};
-use crate::report::{Network, REPORT_JSON, REPORT_MARKDOWN, Report, Row, Stage, Training};
+use crate::report::{Import, Network, REPORT_JSON, REPORT_MARKDOWN, Report, Row, Stage, Training};
 
 /// Drawings that set the scales of the activations.
 const CALIBRATION_IMAGES: usize = 512;
@@ -36,13 +37,12 @@ pub(super) struct Args {
 
 /// What an exported model says about where it comes from.
 pub(super) fn provenance(config: &Config) -> String {
-    format!(
-        "onelook {} preset={} seed={} config={}",
-        env!("CARGO_PKG_VERSION"),
-        config.preset,
-        config.train.seed,
-        config.hash()
-    )
+    let from = match &config.import {
+        Some(import) => format!("import={} sha256={}", import.file, import.sha256),
+        None => format!("preset={} seed={}", config.preset, config.train.seed),
+    };
+    let hash = config.hash();
+    format!("onelook {} {from} config={hash}", env!("CARGO_PKG_VERSION"))
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
@@ -56,7 +56,31 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         config: &config,
         json: args.subject.json,
     };
-    job.finish(&drawings, &drawings.background()?, None)
+    let calibration = calibration(&drawings.background()?, net.spec.input())?;
+    job.finish(&drawings, &calibration, Origin::Checkpoint)
+}
+
+/// Network inputs that set the scales of the activations: drawings that may be trained on.
+pub(super) fn calibration(background: &Background, input: Hwc) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut rng = ChaCha8Rng::seed_from_u64(CALIBRATION_SEED);
+    let all = background.training().characters().flat_map(|c| &c.drawings);
+    let drawings = all.sample(&mut rng, CALIBRATION_IMAGES).into_iter();
+    let inputs = drawings.map(|drawing| network_input(drawing, input));
+    inputs.collect::<Result<_, _>>().map_err(Failure::work)
+}
+
+/// Where the weights come from.
+pub(super) enum Origin {
+    /// They were trained just now.
+    #[cfg_attr(
+        not(feature = "train"),
+        allow(dead_code, reason = "only training makes it")
+    )]
+    Trained(Training),
+    /// They were trained elsewhere.
+    Imported(Import),
+    /// They lay in a run's folder.
+    Checkpoint,
 }
 
 /// A trained network on its way into a run's folder.
@@ -72,16 +96,24 @@ impl Job<'_> {
     pub(super) fn finish(
         &self,
         drawings: &Drawings,
-        background: &Background,
-        training: Option<Training>,
+        calibration: &[Vec<u8>],
+        origin: Origin,
     ) -> Result<Verdict, Failure> {
+        let (training, import) = match origin {
+            Origin::Trained(training) => (Some(training), None),
+            Origin::Imported(import) => (None, Some(import)),
+            Origin::Checkpoint => (None, None),
+        };
         let mut clock = Clock::new(training.as_ref());
-        let (bundle, quantization) = self.export(background)?;
+        let (bundle, quantization) = self.export(calibration)?;
         clock.stage("quantize and export");
 
         let lake20 = drawings.lake20()?;
         let mut accuracy = evaluate::float_rows(self.net, &lake20)?;
         let protocols = evaluate::standard_trials(&drawings.evaluation()?)?;
+        if let (Some(_), Some(within)) = (&import, protocols.first()) {
+            accuracy.extend(evaluate::float_rows(self.net, within)?);
+        }
         let sets: Vec<_> = std::iter::once(&lake20).chain(&protocols).collect();
         accuracy.extend(evaluate::model_rows(&bundle, &sets)?);
         accuracy.push(Row {
@@ -115,6 +147,7 @@ impl Job<'_> {
                 embedding_bytes: view.embedding_len(),
             },
             training,
+            import,
             quantization,
             accuracy,
             parity,
@@ -124,17 +157,9 @@ impl Job<'_> {
         Ok(verdict)
     }
 
-    fn export(&self, background: &Background) -> Result<(Bundle, QuantReport), Failure> {
+    fn export(&self, calibration: &[Vec<u8>]) -> Result<(Bundle, QuantReport), Failure> {
         let bar = spinner("quantizing");
-        let mut rng = ChaCha8Rng::seed_from_u64(CALIBRATION_SEED);
-        let all = background.training().characters().flat_map(|c| &c.drawings);
-        let calibration = all
-            .sample(&mut rng, CALIBRATION_IMAGES)
-            .into_iter()
-            .map(|drawing| network_input(drawing, self.net.spec.input()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(Failure::work)?;
-        let (quantized, report) = quantize(self.net, &calibration).map_err(Failure::work)?;
+        let (quantized, report) = quantize(self.net, calibration).map_err(Failure::work)?;
         let (provenance, hash) = (provenance(self.config), self.config.hash());
         let bundle =
             Bundle::new(self.net, &quantized, &provenance, &hash).map_err(Failure::work)?;

@@ -76,6 +76,8 @@ impl Args {
             None => Config::preset(&self.preset),
         };
         let mut config = config.map_err(Failure::usage)?;
+        // The layers of an imported network may be trained here; the weights are then ours.
+        config.import = None;
         let train = &mut config.train;
         if self.quick {
             (train.minutes, train.steps) = (QUICK_MINUTES, 0);
@@ -134,7 +136,7 @@ pub(super) use with_torch::run;
 mod with_torch {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::export::Job;
+    use super::super::export::{self, Job, Origin};
     use super::{Args, CONFIG_FILE, DeviceName, Failure, Verdict, plan};
     use crate::checkpoint::{self, CHECKPOINT};
     use crate::files::{create_folder, write_whole};
@@ -198,7 +200,8 @@ mod with_torch {
             config: &config,
             json: args.json,
         };
-        let verdict = job.finish(&drawings, &background, Some(training))?;
+        let calibration = export::calibration(&background, trained.net.spec.input())?;
+        let verdict = job.finish(&drawings, &calibration, Origin::Trained(training))?;
         // The run is complete: nothing is left to go on with.
         std::fs::remove_file(folder.join(RESUME_FILE)).map_err(Failure::work)?;
         Ok(verdict)

@@ -180,7 +180,7 @@ impl Engine for Onnxruntime<'_> {
 /// onnxruntime allows one environment per process; the first library that loads is kept.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-fn environment(library: &Path) -> Result<Environment, EngineError> {
+pub(super) fn environment(library: &Path) -> Result<Environment, EngineError> {
     let failed = |message: String| EngineError::Library {
         path: library.into(),
         message,
