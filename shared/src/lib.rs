@@ -18,7 +18,7 @@
 //! |------------------|----------------------------------------------------------------------|
 //! | [`quant`]        | rounding and requantization: the only places where precision is lost |
 //! | [`shape`]        | image shapes and windows                                             |
-//! | [`ops`]          | the operators, one file each                                         |
+//! | [`ops`]          | the operators, one file each; [`ops::float`]: the desktop's, in `f32` |
 //! | [`arch`]         | their kernels, one file for each kind of processor                   |
 //! | [`model`]        | the model file: bytes, checks, arena plan                            |
 //! | [`net`]          | image to embedding; the only place where model and operators meet    |
