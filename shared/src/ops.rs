@@ -17,7 +17,7 @@ pub mod pointwise;
 pub mod sigmoid;
 
 #[cfg(test)]
-mod problem;
+pub(crate) mod problem;
 
 use crate::shape::{Hwc, ShapeError};
 use conv_max_pool2d::ConvMaxPool2d;
