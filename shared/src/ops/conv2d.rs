@@ -157,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #![proptest_config(crate::ops::problem::cases(4000))]
         #[test]
         fn equals_reference(p in window_problem(11, |kernel, c_in| kernel * kernel * c_in, 1..9)) {
             equal(&p)?;

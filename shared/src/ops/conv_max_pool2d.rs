@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #![proptest_config(crate::ops::problem::cases(3000))]
         /// Three routes to one answer: strips, the specification, and one operator after the other.
         #[test]
         fn equals_reference(

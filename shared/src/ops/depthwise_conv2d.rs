@@ -154,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #![proptest_config(crate::ops::problem::cases(4000))]
         #[test]
         fn equals_reference(p in depthwise_problem(1..10)) {
             let parameters = &p.parameters;

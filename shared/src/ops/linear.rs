@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(crate::ops::problem::cases(2000))]
         #[test]
         fn equals_reference(
             (x, p) in (1..200_usize, 1..12_usize).prop_flat_map(|(n_in, c_out)| {

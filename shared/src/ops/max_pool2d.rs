@@ -134,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(crate::ops::problem::cases(2000))]
         #[test]
         fn equals_reference(p in window_problem(5, |_, _| 0, 1..2)) {
             let op = MaxPool2d::new(p.input, p.window).unwrap();

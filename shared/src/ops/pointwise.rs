@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(crate::ops::problem::cases(2000))]
         /// Three routes to one answer: the kernel, the specification, and a convolution.
         #[test]
         fn equals_reference(p in window_problem(1, |_, c_in| c_in, 1..40)) {

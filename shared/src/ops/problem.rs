@@ -7,6 +7,19 @@ use proptest::prelude::*;
 use super::filters::Bias;
 use crate::shape::{Hwc, ShapeError, Window};
 
+/// Sides of an image and of a kernel; an interpreter that checks every access is a thousand times
+/// slower, and finds what it looks for in small ones.
+const SIDES: usize = if cfg!(miri) { 5 } else { 13 };
+const KERNELS: usize = if cfg!(miri) { 3 } else { 11 };
+
+/// How many problems a test draws: `count`, or a few where each takes seconds.
+pub(crate) fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig::with_cases(if cfg!(miri) { 1 } else { count })
+}
+
+/// Loops over every bit of a file go on by this much: a prime, so that each bit of a byte has its turn.
+pub(crate) const STEP: usize = if cfg!(miri) { 149 } else { 1 };
+
 /// Weights, biases and shifts of some channels. Biases and shifts put the accumulators below,
 /// inside and above the range of an activation, ties included.
 #[derive(Debug, Clone)]
@@ -83,8 +96,8 @@ fn window_problem_of(
     taps: fn(usize, usize) -> usize,
     c_out: Range<usize>,
 ) -> impl Strategy<Value = Problem> {
-    let extents = (1..14_usize, 1..14_usize, c_in);
-    let window = (1..=max_kernel, 1..4_usize);
+    let extents = (1..=SIDES, 1..=SIDES, c_in);
+    let window = (1..=max_kernel.min(KERNELS), 1..4_usize);
     (extents, window, c_out)
         .prop_flat_map(|((h, w, c), (kernel, stride), c_out)| {
             (

@@ -72,7 +72,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #![proptest_config(crate::ops::problem::cases(4096))]
         #[test]
         fn close_to_f64(logit in -(1 << 24)..(1_i32 << 24), exponent in 0..=23_u8) {
             let x = f64::from(logit) * (-f64::from(exponent)).exp2();

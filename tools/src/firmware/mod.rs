@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod bench;
+pub mod engine;
 mod kernels;
 mod selftest;
 mod size;
@@ -97,6 +98,8 @@ pub enum Program {
     Bench,
     /// Solves small problems of every shape, each operator against its reference.
     Selftest,
+    /// The engine alone, to be weighed.
+    Engine,
 }
 
 impl Program {
@@ -107,6 +110,7 @@ impl Program {
             Self::Trials => "onelook-firmware",
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
+            Self::Engine => "onelook-engine",
         }
     }
 }
@@ -122,15 +126,26 @@ pub fn folder() -> PathBuf {
 /// # Errors
 /// There is no toolchain and none can be installed, or the build fails.
 pub fn build(board: Board, program: Program, progress: &Progress) -> Result<PathBuf, SetupError> {
+    build_with(board, program, "release", board.feature, progress)
+}
+
+/// As [`build`], with another profile and other features.
+fn build_with(
+    board: Board,
+    program: Program,
+    profile: &str,
+    features: &str,
+    progress: &Progress,
+) -> Result<PathBuf, SetupError> {
     let toolchain = toolchain(board.target, progress)?;
     let mut command = toolchain.cargo("build", board.target);
     toolchain::tune(&mut command, board);
-    command.args(["--release", "--features", board.feature]);
+    command.args(["--profile", profile, "--features", features]);
     command.args(["--bin", program.name()]);
     inherit(in_folder(&mut command, board), COMPILER)?;
     let elf = target_folder(board)
         .join(board.target)
-        .join("release")
+        .join(profile)
         .join(program.name());
     if elf.is_file() {
         return Ok(elf);

@@ -3,6 +3,8 @@
 //! In: arguments. Out: calls into the library and their results as text.
 
 mod bench;
+mod engine;
+mod fuzz;
 mod setup;
 mod steps;
 mod test;
@@ -15,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tools::firmware::bench::BenchError;
 use tools::firmware::{self, AN386, BOARDS, Program};
 use tools::qemu::{self, Qemu, QemuError};
-use tools::{Progress, SetupError};
+use tools::{Progress, SetupError, layers};
 
 /// Installs what Onelook needs, builds and measures the firmware, runs the tests.
 #[derive(Debug, Parser)]
@@ -45,6 +47,10 @@ enum Command {
         #[command(subcommand)]
         what: bench::What,
     },
+    /// Feeds random bytes to `shared` and looks for broken promises
+    Fuzz(fuzz::Options),
+    /// Checks that modules import only what the layers allow, and where `unsafe` is
+    Layers,
     /// Runs everything CI runs
     Test(test::Options),
 }
@@ -66,6 +72,11 @@ enum FirmwareCommand {
     },
     /// Builds it and prints how much flash and RAM it takes
     Size(BoardOption),
+    /// Builds the engine alone and prints what it takes of the flash, by crate
+    ///
+    /// The engine parses a model, embeds an image and decides. Fails when it takes more than 8 KiB
+    /// with the kernels in plain Rust, optimised for size.
+    Engine(BoardOption),
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +133,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Fuzz(options) => fuzz::run(&options, &progress)?,
+        Command::Layers => println!("{}", layers::check()?),
         Command::Test(options) => return Ok(test::run(&options, &progress)),
     }
     Ok(ExitCode::SUCCESS)
@@ -150,6 +163,9 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
         FirmwareCommand::Size(BoardOption { board }) => {
             let elf = firmware::build(board.0, Program::Trials, progress)?;
             println!("{}", describe_size(firmware::size(&elf)?));
+        }
+        FirmwareCommand::Engine(BoardOption { board }) => {
+            println!("{}", engine::report(board.0, progress)?.text);
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tools::firmware::{self, BOARDS, Board, Program, TARGETS};
-use tools::{Progress, SetupError, libtorch, onnxruntime, process, qemu, repo};
+use tools::firmware::{self, AN386, AN547, BOARDS, Board, Program, TARGETS};
+use tools::{Progress, SetupError, fuzz, layers, libtorch, miri, onnxruntime, process, qemu, repo};
 
 use super::setup;
 use super::test::{Outcome, Step};
@@ -67,9 +67,13 @@ pub(crate) fn run(step: Step, bench: &mut Workbench) -> Outcome {
         Step::Doc => doc(bench),
         Step::Firmware => build_firmware(bench),
         Step::Selftest => selftest(bench),
+        Step::Layers => layers::check().map(Outcome::passed),
+        Step::Engine => weigh_engines(bench),
         Step::Bench => bench_firmware(bench),
         Step::Shared => build_shared(bench),
         Step::Test => test(bench),
+        Step::Miri => miri(bench),
+        Step::Fuzz => fuzz_all(bench),
         Step::TrainSmoke => train_smoke(bench),
     };
     result.unwrap_or_else(|error| {
@@ -167,6 +171,17 @@ fn selftest(bench: &mut Workbench) -> Result<Outcome> {
     Ok(Outcome::passed(format!("problems solved on {notes}")))
 }
 
+/// What parsing, encoding and deciding take of the flash.
+fn weigh_engines(bench: &mut Workbench) -> Result<Outcome> {
+    let mut notes = Vec::new();
+    for board in [AN386, AN547] {
+        let report = super::engine::report(board, &bench.progress)?;
+        bench.progress.note(&report.text);
+        notes.push(format!("{}: {} bytes", board.name, report.portable));
+    }
+    Ok(Outcome::passed(format!("portable, {}", notes.join("; "))))
+}
+
 /// Instructions against the baselines, after every operator was checked on the target.
 fn bench_firmware(bench: &mut Workbench) -> Result<Outcome> {
     let checked = match super::bench::check(&BOARDS, &bench.progress) {
@@ -202,6 +217,31 @@ fn test(bench: &mut Workbench) -> Result<Outcome> {
     let mut tally = Tally::default();
     let ended_well = show_lines(command, |line| tally.read(line))?;
     Ok(tally.outcome(ended_well))
+}
+
+/// The tests of `shared`, interpreted.
+fn miri(bench: &mut Workbench) -> Result<Outcome> {
+    if let Some(reason) = miri::missing() {
+        return Ok(Outcome::skipped(&reason, &bench.progress));
+    }
+    let mut tally = Tally::default();
+    let ended_well = show_lines(miri::command(None), |line| tally.read(line))?;
+    Ok(tally.outcome(ended_well))
+}
+
+/// Two seconds a target, from the seeds; a long run is `cargo xtask fuzz`.
+fn fuzz_all(bench: &mut Workbench) -> Result<Outcome> {
+    fuzz::replay()?;
+    if let Some(reason) = fuzz::missing() {
+        return Ok(Outcome::skipped(reason, &bench.progress));
+    }
+    let tried = super::fuzz::all(&fuzz::TARGETS, 2, &bench.progress)?;
+    let total: u64 = tried.iter().map(|(_, tried)| tried).sum();
+    Ok(Outcome {
+        passed: tried.len() as u64 + 1,
+        failed: 0,
+        note: format!("{} targets, {total} inputs", tried.len()),
+    })
 }
 
 /// Trains, quantizes, exports and verifies in about a minute: the command that a person types

@@ -15,6 +15,8 @@ use super::steps::{self, Workbench};
 pub(crate) enum Step {
     /// cargo fmt --check, of both workspaces
     Fmt,
+    /// see that modules import only what their layer may, and where `unsafe` is
+    Layers,
     /// install libtorch, onnxruntime, a firmware compiler and QEMU
     Setup,
     /// build the workspace with training
@@ -27,18 +29,31 @@ pub(crate) enum Step {
     Firmware,
     /// solve small problems of every operator on every board
     Selftest,
+    /// weigh the engine of each board, without which no program answers
+    Engine,
     /// check the firmware's operators in QEMU, and count their instructions
     Bench,
     /// build shared for other processors
     Shared,
     /// run all tests
     Test,
+    /// run the tests of shared in an interpreter that checks every access to memory
+    Miri,
+    /// feed random bytes to shared for ten seconds
+    Fuzz,
     /// train for a minute, export and verify
     TrainSmoke,
 }
 
 /// What takes long and seldom finds what the other steps do not.
-const LEFT_OUT_WHEN_QUICK: [Step; 4] = [Step::Doc, Step::Shared, Step::Selftest, Step::TrainSmoke];
+const LEFT_OUT_WHEN_QUICK: [Step; 6] = [
+    Step::Doc,
+    Step::Selftest,
+    Step::Engine,
+    Step::Shared,
+    Step::Miri,
+    Step::TrainSmoke,
+];
 
 /// Which steps to run and when to stop.
 #[derive(Debug, Args)]
@@ -89,6 +104,16 @@ impl Outcome {
             passed: 1,
             failed: 0,
             note: note.into(),
+        }
+    }
+
+    /// Nothing was checked here, and everybody shall see it.
+    pub(crate) fn skipped(reason: &str, progress: &Progress) -> Self {
+        progress.note(&format!("SKIPPED, NOTHING WAS CHECKED: {reason}"));
+        Self {
+            passed: 0,
+            failed: 0,
+            note: format!("SKIPPED: {reason}"),
         }
     }
 
@@ -145,7 +170,11 @@ pub(crate) fn run(options: &Options, progress: &Progress) -> ExitCode {
 fn summary(steps: &[Step], rows: &[(Step, Outcome, Duration)]) -> String {
     let mut lines = vec![String::new()];
     for (step, outcome, time) in rows {
-        let word = if outcome.failed > 0 { "FAILED" } else { "ok" };
+        let word = match outcome {
+            Outcome { failed: 1.., .. } => "FAILED",
+            Outcome { passed: 0, .. } => "SKIPPED",
+            Outcome { .. } => "ok",
+        };
         let seconds = time.as_secs_f64();
         let line = format!(
             "{:<12} {word:<7} {seconds:>7.1} s  {}",
@@ -206,6 +235,12 @@ mod tests {
             (Step::Fmt, Outcome::passed(""), second),
             (Step::Test, tests, second),
         ];
+        let skipped = Outcome::skipped("no nightly", &Progress::quiet());
+        let text = summary(&[Step::Miri], &[(Step::Miri, skipped, second)]);
+        assert!(
+            text.ends_with("s  SKIPPED: no nightly\n0 passed, 0 failed"),
+            "{text}"
+        );
         let text = summary(&[Step::Fmt, Step::Test, Step::TrainSmoke], &rows);
         assert!(
             text.ends_with("train-smoke  not run\n41 passed, 2 failed"),

@@ -251,7 +251,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #![proptest_config(crate::ops::problem::cases(1000))]
         #[test]
         fn equals_reference(p in problem(Numbers::Integers)) {
             prop_assert_eq!(problem::bits(&p.run(conv2d)), problem::bits(&p.run(reference)));

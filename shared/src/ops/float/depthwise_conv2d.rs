@@ -185,7 +185,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #![proptest_config(crate::ops::problem::cases(1000))]
         #[test]
         fn equals_reference(p in problem(Numbers::Integers)) {
             let (got, expected) = (p.run(depthwise_conv2d), p.run(reference));
