@@ -122,6 +122,26 @@ fn a_plan_is_shown_before_training() {
 }
 
 #[test]
+fn the_network_in_the_readme_runs_on_the_device() {
+    let readme = include_str!("../README.md");
+    let (_, text) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("readme.toml"), text).unwrap();
+    let output = onelook(folder.path(), &["inspect", "--config", "readme.toml"]);
+    let words = String::from_utf8_lossy(&output.stdout);
+    for word in [
+        "DepthwiseConv2d",
+        "Pointwise",
+        "GlobalAveragePool",
+        "Linear",
+        "bytes of flash",
+    ] {
+        assert!(words.contains(word), "`{word}` is not in: {words}");
+    }
+}
+
+#[test]
 fn engines_take_turns() {
     let folder = tempfile::tempdir().unwrap();
     let bench = |arguments: &[&str]| onelook(folder.path(), &[&["bench"], arguments].concat());

@@ -297,7 +297,7 @@ fn every_refusal_is_one_line_and_a_failure() {
         case(
             Some(&wide_model),
             Some(&wide_trials),
-            "model.onelook: needs an arena of 69632 bytes, this board has 65536",
+            "model.onelook: needs an arena of 66916 bytes, this board has 65536",
         ),
     ];
     for case in cases {

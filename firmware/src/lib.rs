@@ -12,6 +12,7 @@
 //! |--------------------|---------------------------------------------------------------------|
 //! | `onelook-firmware` | answers N-way trials                                                |
 //! | `onelook-bench`    | runs each operator between two marks and checks it by its reference |
+//! | `onelook-selftest` | checks small operators of every shape by their references           |
 #![no_std]
 
 pub mod board;

@@ -127,9 +127,11 @@ fn dims(shape: WeightShape) -> [usize; 4] {
     [shape.c_out, shape.c_in, shape.k_h, shape.k_w]
 }
 
-/// Every tensor with its name and shape.
-fn tensors(net: &FloatNet) -> Result<Vec<(String, Vec<usize>, &[f32])>, SpecError> {
-    let mut all: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+/// Name, shape and values.
+type NamedTensor<'n> = (String, Vec<usize>, &'n [f32]);
+
+fn tensors(net: &FloatNet) -> Result<Vec<NamedTensor<'_>>, SpecError> {
+    let mut all: Vec<NamedTensor<'_>> = Vec::new();
     let layers = net.spec.weights()?.zip(&net.filters);
     for (index, ((_, shape, _), filters)) in layers.enumerate() {
         let weight = (

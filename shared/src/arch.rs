@@ -2,28 +2,44 @@
 //!
 //! In: an operator whose constructor has checked its lengths, an input and an output that hold its
 //! shapes, and its scratch; a convolution also takes the first of the rows that its output holds.
-//! Out: the output. [`crate::ops`] checks before it calls; nothing here
-//! can fail. `portable` is plain Rust and what the others are compared with.
+//! Out: the output. [`crate::ops`] checks before it calls; nothing here can fail. `portable` is
+//! plain Rust and what the others are compared with; `build.rs` chooses.
 
+#[cfg(onelook_kernels = "armv7em")]
+mod armv7em;
+#[cfg(onelook_kernels = "mve")]
+mod mve;
+#[cfg_attr(
+    not(onelook_kernels = "portable"),
+    allow(dead_code, reason = "kernels for a processor replace some of these")
+)]
 pub(crate) mod portable;
-
-#[cfg(target_arch = "x86_64")]
+#[cfg(onelook_kernels = "x86_64")]
 mod x86_64;
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(onelook_kernels = "armv7em")]
+use armv7em as chosen;
+#[cfg(onelook_kernels = "mve")]
+use mve as chosen;
+#[cfg(onelook_kernels = "portable")]
 use portable as chosen;
-#[cfg(target_arch = "x86_64")]
+#[cfg(onelook_kernels = "x86_64")]
 use x86_64 as chosen;
 
-pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise};
+pub(crate) use chosen::{conv2d, depthwise_conv2d, l1_head, linear, pointwise, pool_row};
 
 /// Name of the kernels that run on this processor, for reports.
 #[must_use]
 pub fn name() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(onelook_kernels = "armv7em")]
+    return "dsp";
+    #[cfg(onelook_kernels = "mve")]
+    return "helium";
+    #[cfg(onelook_kernels = "x86_64")]
     if x86_64::has_avx2() {
         return "avx2";
     }
+    #[cfg(any(onelook_kernels = "portable", onelook_kernels = "x86_64"))]
     "portable"
 }
 

@@ -31,15 +31,13 @@
 
 use core::ops::Range;
 
-use crc::{CRC_32_ISO_HDLC, Crc};
-
+use crate::checksum::crc32;
 use crate::shape::Hwc;
 
 /// The version this crate reads and writes.
 pub const FORMAT_VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"1TRI";
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Offsets in the header: the only place where they stand.
 mod field {
@@ -249,7 +247,7 @@ fn check_envelope(bytes: &[u8]) -> Result<&[u8], EpisodeError> {
         got: bytes.len(),
     })?;
     let expected = u32::from_le_bytes(array(file, field::CRC)?);
-    let got = CRC.checksum(file.get(field::CRC.end..).unwrap_or(&[]));
+    let got = crc32(file.get(field::CRC.end..).unwrap_or(&[]));
     if got == expected {
         Ok(file)
     } else {

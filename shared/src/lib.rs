@@ -25,6 +25,7 @@
 //! | [`decide`]       | embeddings to logits to a decision                                   |
 //! | [`image`]        | any grey image to the network's input                                |
 //! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
+//! | `checksum`       | of both files                                                        |
 //!
 //! # Capture to verdict
 //!
@@ -33,6 +34,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;
+mod checksum;
 pub mod decide;
 pub mod episode_file;
 pub mod image;

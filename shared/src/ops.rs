@@ -137,13 +137,13 @@ impl Operator<'_> {
         self.arena_len().saturating_add(more)
     }
 
-    /// Multiply-accumulates of one run, padding counted.
+    /// Multiply-accumulates of one run, padding counted; saturates instead of wrapping.
     #[must_use]
     pub fn macs(&self) -> u64 {
         if let Self::ConvMaxPool2d(op) = self {
             return op.macs();
         }
         let taps = self.filters().map_or(0, Filters::taps);
-        self.output().len() as u64 * taps as u64
+        (self.output().len() as u64).saturating_mul(taps as u64)
     }
 }

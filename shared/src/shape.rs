@@ -90,10 +90,7 @@ impl Window {
         if kernel == 0 || stride == 0 || pad >= kernel {
             return Err(error);
         }
-        let (Some(h), Some(w)) = (
-            (input.h + 2 * pad).checked_sub(kernel),
-            (input.w + 2 * pad).checked_sub(kernel),
-        ) else {
+        let (Some(h), Some(w)) = (slack(input.h, pad, kernel), slack(input.w, pad, kernel)) else {
             return Err(error);
         };
         Ok(Hwc::new(h / stride + 1, w / stride + 1, c_out))
@@ -147,6 +144,14 @@ impl Window {
             tap,
             count: end.saturating_sub(first),
         }
+    }
+}
+
+/// How far a kernel can move on a padded axis; `None` when it does not fit, or nothing could.
+const fn slack(len: usize, pad: usize, kernel: usize) -> Option<usize> {
+    match pad.saturating_mul(2).checked_add(len) {
+        Some(padded) => padded.checked_sub(kernel),
+        None => None,
     }
 }
 
@@ -252,6 +257,18 @@ mod tests {
             window.output(Hwc::new(9, 9, 1), 1),
             Err(ShapeError::Window { .. })
         ));
+    }
+
+    #[test]
+    fn refuses_padding_beyond_every_buffer() {
+        for pad in [usize::MAX - 1, usize::MAX / 2, usize::MAX / 2 - 1] {
+            let window = Window {
+                kernel: usize::MAX,
+                stride: 1,
+                pad,
+            };
+            assert!(window.output(Hwc::new(9, 9, 1), 1).is_err(), "{pad}");
+        }
     }
 
     #[test]

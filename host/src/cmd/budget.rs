@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use shared::model::ModelView;
+use shared::model::{MAX_LAYERS, ModelView};
 use shared::ops::Operator;
 
 use super::{Failure, export};
@@ -116,13 +116,25 @@ pub(super) fn untrained_model(spec: &NetSpec, provenance: &str) -> Result<Vec<u8
         let lines: Vec<String> = refused.iter().map(FloatOnly::to_string).collect();
         return Err(Failure::Usage(lines.join("\n")));
     }
+    let n_layers = spec.layers.len();
+    if !(1..=usize::from(MAX_LAYERS)).contains(&n_layers) {
+        return Err(Failure::Usage(format!(
+            "network.layers has {n_layers} layers, {MODEL} holds 1 to {MAX_LAYERS}"
+        )));
+    }
     let blank = QuantNet::blank(spec).map_err(Failure::usage)?;
-    blank.to_model_bytes(provenance).map_err(Failure::usage)
+    let bytes = blank.to_model_bytes(provenance);
+    bytes.map_err(|error| {
+        Failure::Usage(format!(
+            "{error}; make network.input_side or the layers' c_out smaller"
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::LayerSpec;
 
     fn check(preset: &str, max_flash: Option<&str>, max_ram: Option<&str>) -> Result<(), String> {
         let bytes = |text: Option<&str>| text.map(|text| text.parse().unwrap());
@@ -169,6 +181,19 @@ mod tests {
         ] {
             assert!(ram.contains(words), "{ram}");
         }
+    }
+
+    #[test]
+    fn what_the_file_does_not_hold_is_refused() {
+        let refusal = |input_side, layers| {
+            let spec = NetSpec { input_side, layers };
+            untrained_model(&spec, "").unwrap_err().to_string()
+        };
+        let conv = LayerSpec::conv(1, 1, 1, 0);
+        assert!(refusal(8, vec![conv; 33]).contains("33 layers, model.onelook holds 1 to 32"));
+        assert!(refusal(8, vec![]).contains("0 layers"));
+        let wide = refusal(1, vec![LayerSpec::conv(70_000, 1, 1, 0)]);
+        assert!(wide.contains("70000") && wide.contains("c_out"), "{wide}");
     }
 
     #[test]

@@ -331,7 +331,7 @@ impl Inspection {
             );
         }
         for reason in &self.float_only {
-            words += &format!("\nfloating point only: {reason}\n");
+            words += &format!("\n{reason}\n");
         }
         words
     }

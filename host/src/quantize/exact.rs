@@ -50,7 +50,7 @@ impl fmt::Display for FloatOnly {
         } = self;
         write!(
             f,
-            "network.layers[{layer}] ({operator}) has no exact integers: "
+            "network.layers[{layer}] ({operator}) stays in floating point: "
         )?;
         match self.reason {
             Reason::Sigmoid => f.write_str(
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(koch.len(), 1);
         let words = koch[0].to_string();
         assert!(
-            words.starts_with("network.layers[7] (linear) has"),
+            words.starts_with("network.layers[7] (linear) stays"),
             "{words}"
         );
         assert!(words.contains("relu"), "{words}");

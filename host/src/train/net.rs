@@ -388,9 +388,9 @@ mod tests {
                 let mut tensor = tensor.detach();
                 let noise = tensor.rand_like();
                 if name.ends_with("variance") || name.ends_with("gamma") {
-                    let _ = tensor.copy_(&(noise + 0.5));
+                    tensor.copy_(&(noise + 0.5));
                 } else if !name.ends_with("weight") {
-                    let _ = tensor.copy_(&(noise - 0.5));
+                    tensor.copy_(&(noise - 0.5));
                 }
             }
         });

@@ -10,8 +10,12 @@ use crate::ops::l1_head::L1Head;
 use crate::ops::linear::Linear;
 use crate::ops::pointwise::Pointwise;
 use crate::quant::requantize;
+use crate::shape::{Hwc, Window};
 
-/// One dot product per kernel row: in HWC the taps of a row are contiguous.
+/// Channels that meet an input at a time: it is loaded once for all of them.
+const FILTERS: usize = 4;
+
+/// Dot products of kernel rows: in HWC the taps of a row are contiguous.
 pub(crate) fn conv2d(
     op: &Conv2d<'_>,
     input: &[u8],
@@ -20,6 +24,7 @@ pub(crate) fn conv2d(
     _scratch: &mut [u8],
 ) {
     let (window, shape, out_shape) = (op.window(), op.input(), op.output());
+    let filters = op.kernel_filters();
     let row = window.kernel * shape.c;
     let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
     for (y, out_row) in rows.enumerate() {
@@ -27,22 +32,18 @@ pub(crate) fn conv2d(
         for (x, out) in out_row.chunks_exact_mut(out_shape.c.max(1)).enumerate() {
             let xs = window.span(x, shape.w);
             let (skip, len) = (xs.tap * shape.c, xs.count * shape.c);
-            for (out, (weight, bias, shift)) in out.iter_mut().zip(op.kernel_filters().rows()) {
-                let mut acc = bias;
+            channels(filters, out, |weight, acc| {
                 for k in 0..ys.count {
                     let at = ((ys.first + k) * shape.w + xs.first) * shape.c;
-                    let w_at = (ys.tap + k) * row + skip;
                     let x = input.get(at..at + len).unwrap_or(&[]);
-                    let w = weight.get(w_at..w_at + len).unwrap_or(&[]);
-                    acc = acc.wrapping_add(dot(x, w));
+                    dot(x, weight, (ys.tap + k) * row + skip, acc);
                 }
-                *out = requantize(acc, shift);
-            }
+            });
         }
     }
 }
 
-/// One dot product per pixel and channel.
+/// Dot products of four channels with a pixel.
 pub(crate) fn pointwise(op: &Pointwise<'_>, input: &[u8], output: &mut [u8], _scratch: &mut [u8]) {
     let filters = op.kernel_filters();
     let pixels = input.chunks_exact(filters.taps().max(1));
@@ -51,14 +52,36 @@ pub(crate) fn pointwise(op: &Pointwise<'_>, input: &[u8], output: &mut [u8], _sc
     }
 }
 
-/// One dot product per channel.
+/// Dot products of four channels with the input.
 pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
     fully_connected(op.kernel_filters(), input, output);
 }
 
 fn fully_connected(filters: &Filters<'_>, x: &[u8], output: &mut [u8]) {
-    for (out, (weight, bias, shift)) in output.iter_mut().zip(filters.rows()) {
-        *out = requantize(bias.wrapping_add(dot(x, weight)), shift);
+    channels(filters, output, |weight, acc| dot(x, weight, 0, acc));
+}
+
+/// Fills a pixel's channels; `sum` adds up products with the rows of weights that it is given.
+#[inline]
+fn channels(
+    filters: &Filters<'_>,
+    output: &mut [u8],
+    sum: impl Fn([&[i8]; FILTERS], &mut [i32; FILTERS]),
+) {
+    let taps = filters.taps();
+    let mut parameters = filters.bias().iter().zip(filters.shift());
+    for (block, out) in output.chunks_mut(FILTERS).enumerate() {
+        let first = block * FILTERS;
+        let weight = core::array::from_fn(|channel| {
+            let start = (first + channel) * taps;
+            // A channel behind the last has no weights, so its sum is empty.
+            filters.weight().get(start..start + taps).unwrap_or(&[])
+        });
+        let mut acc = [0; FILTERS];
+        sum(weight, &mut acc);
+        for ((out, acc), (bias, &shift)) in out.iter_mut().zip(acc).zip(&mut parameters) {
+            *out = requantize(acc.wrapping_add(bias), shift);
+        }
     }
 }
 
@@ -97,6 +120,24 @@ pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &
     }
 }
 
+/// One row of a max pooling's output from the rows of `input` that its windows see, each `shape`
+/// wide: running maxima over whole pixels.
+pub(crate) fn pool_row(window: Window, input: &[u8], shape: Hwc, output: &mut [u8]) {
+    output.fill(0);
+    let channels = shape.c.max(1);
+    for row in input.chunks_exact((shape.w * channels).max(1)) {
+        for (x, out) in output.chunks_exact_mut(channels).enumerate() {
+            let xs = window.span(x, shape.w);
+            let pixels = xs.first * channels..(xs.first + xs.count) * channels;
+            for pixel in row.get(pixels).unwrap_or(&[]).chunks_exact(channels) {
+                for (out, &value) in out.iter_mut().zip(pixel) {
+                    *out = value.max(*out);
+                }
+            }
+        }
+    }
+}
+
 /// `bias + Σ |a - b| * weight`: the whole head.
 pub(crate) fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> i32 {
     let terms = a.iter().zip(b).zip(op.weight);
@@ -104,9 +145,26 @@ pub(crate) fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> i32 {
     terms.fold(op.bias, i32::wrapping_add)
 }
 
-/// `Σ x * w`. No sum can leave `i32`: a certified layer stays below 2^24.
+/// Adds `Σ x * w` for each channel, whose weights start at `start`. No sum can leave `i32`: a
+/// certified layer stays below 2^24.
 #[inline]
-fn dot(x: &[u8], w: &[i8]) -> i32 {
-    let products = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w));
-    products.fold(0, i32::wrapping_add)
+fn dot(x: &[u8], weight: [&[i8]; FILTERS], start: usize, acc: &mut [i32; FILTERS]) {
+    let rows = weight.map(|weight| weight.get(start..start + x.len()));
+    if let [Some(w0), Some(w1), Some(w2), Some(w3)] = rows {
+        let [mut a0, mut a1, mut a2, mut a3] = *acc;
+        for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+            let x = i32::from(x);
+            a0 = a0.wrapping_add(x * i32::from(w0));
+            a1 = a1.wrapping_add(x * i32::from(w1));
+            a2 = a2.wrapping_add(x * i32::from(w2));
+            a3 = a3.wrapping_add(x * i32::from(w3));
+        }
+        *acc = [a0, a1, a2, a3];
+        return;
+    }
+    for (acc, row) in acc.iter_mut().zip(rows) {
+        let products = x.iter().zip(row.unwrap_or(&[]));
+        let products = products.map(|(&x, &w)| i32::from(x) * i32::from(w));
+        *acc = products.fold(*acc, i32::wrapping_add);
+    }
 }

@@ -23,6 +23,7 @@ mod panel;
 mod vector;
 
 use crate::arch::portable;
+pub(crate) use crate::arch::portable::pool_row;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::depthwise_conv2d::DepthwiseConv2d;
 use crate::ops::l1_head::L1Head;

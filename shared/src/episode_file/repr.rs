@@ -5,7 +5,8 @@
 
 use core::ops::Range;
 
-use super::{CRC, Counts, EmitError, EpisodeView, FORMAT_VERSION, INDEX_LEN, MAGIC, field};
+use super::{Counts, EmitError, EpisodeView, FORMAT_VERSION, INDEX_LEN, MAGIC, field};
+use crate::checksum::crc32;
 use crate::shape::Hwc;
 
 /// A trial to be written.
@@ -106,7 +107,7 @@ impl EpisodeRepr<'_> {
             images_at..images_at + self.images.len(),
             self.images,
         )?;
-        let crc = CRC.checksum(buffer.get(field::CRC.end..).unwrap_or(&[]));
+        let crc = crc32(buffer.get(field::CRC.end..).unwrap_or(&[]));
         put(buffer, field::CRC, &crc.to_le_bytes())?;
         EpisodeView::new_checked(buffer).map_err(EmitError::Refused)?;
         Ok(())

@@ -68,7 +68,7 @@ fn content() -> impl Strategy<Value = Content> {
 /// Changes bytes and repairs the CRC, as a hostile writer would.
 fn forge(mut bytes: Vec<u8>, at: usize, value: &[u8]) -> Vec<u8> {
     bytes[at..at + value.len()].copy_from_slice(value);
-    let crc = CRC.checksum(&bytes[field::CRC.end..]);
+    let crc = crc32(&bytes[field::CRC.end..]);
     bytes[field::CRC].copy_from_slice(&crc.to_le_bytes());
     bytes
 }

@@ -5,10 +5,9 @@
 use core::fmt;
 use core::ops::Range;
 
-use crc::{CRC_32_ISO_HDLC, Crc};
-
 use super::plan::arena_len;
 use super::record::{Layers, Steps};
+use crate::checksum::crc32;
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.
@@ -21,7 +20,6 @@ pub const MAX_LAYERS: u16 = 32;
 pub const MAX_KERNEL: u8 = 11;
 
 pub(super) const MAGIC: [u8; 4] = *b"1LOK";
-pub(super) const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Offsets in the header and in a layer record: the only place where they stand.
 pub(super) mod field {
@@ -279,7 +277,7 @@ impl ModelRepr<'_> {
         let content = writer.buffer.get(field::FINGERPRINT.end..).unwrap_or(&[]);
         let digest = digest(content);
         writer.put(field::FINGERPRINT, digest.get(..16).unwrap_or(&[]))?;
-        let crc = CRC.checksum(writer.buffer.get(field::CRC.end..).unwrap_or(&[]));
+        let crc = crc32(writer.buffer.get(field::CRC.end..).unwrap_or(&[]));
         writer.put(field::CRC, &crc.to_le_bytes())
     }
 

@@ -181,7 +181,7 @@ impl Record {
                 sections.take(self.bias, Some(4 * self.c_out))?;
                 sections.take(self.shift, Some(self.c_out))?;
             }
-            None if [self.weight, self.bias, self.shift] != [0; 3] => {
+            None if self.weight | self.bias | self.shift != 0 => {
                 return Err(self.refuse(Field::Reserved));
             }
             None => {}
@@ -204,7 +204,7 @@ impl Record {
                 }
             }
             code::LINEAR | code::GLOBAL_AVERAGE_POOL => {
-                if [kernel, stride, pad] != [0; 3] {
+                if kernel | stride | pad != 0 {
                     return Err(self.refuse(Field::Kernel));
                 }
             }

@@ -7,9 +7,10 @@
 use core::ops::Range;
 
 use super::error::{CertificateError, Field, FormatError};
-use super::format::{CRC, FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
+use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
 use super::record::{Layers, Record, Steps};
+use crate::checksum::crc32;
 use crate::decide::Decider;
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
@@ -54,13 +55,14 @@ impl<'m> ModelView<'m> {
         }
         let decider = read_head(bytes, embedding_len, &mut sections)?;
         let text = sections.take(read_len(bytes, field::PROVENANCE)?, None)?;
-        let provenance =
-            core::str::from_utf8(text).map_err(|_| FormatError::Field(Field::Provenance))?;
+        let provenance = core::str::from_utf8(text.trim_ascii_end())
+            .map_err(|_| FormatError::Field(Field::Provenance))?;
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
         let layers = Layers::new(bytes, n_layers, input, input_exponent);
         let planned = arena_len(input, Steps::new(layers));
-        if arena != planned {
+        // A plan that saturates where `usize` has 32 bits must not pass for one that is this long.
+        if arena != planned || planned >= MAX_ARENA {
             return Err(FormatError::Arena {
                 expected: planned,
                 got: arena,
@@ -74,7 +76,7 @@ impl<'m> ModelView<'m> {
             arena_len: arena,
             embedding_len,
             decider,
-            provenance: provenance.trim_end(),
+            provenance,
         })
     }
 
@@ -145,6 +147,9 @@ impl<'m> ModelView<'m> {
     }
 }
 
+/// No arena is this long: it could not be told from one that does not fit `ARENA_LEN`.
+const MAX_ARENA: usize = u32::MAX as usize;
+
 /// Magic, version, length, CRC. Returns the file's bytes without what lies behind it.
 fn check_envelope(bytes: &[u8]) -> Result<&[u8], FormatError> {
     let got = bytes.len();
@@ -164,7 +169,7 @@ fn check_envelope(bytes: &[u8]) -> Result<&[u8], FormatError> {
         return Err(FormatError::Field(Field::FileLen));
     }
     let expected = read_u32(file, field::CRC)?;
-    let got = CRC.checksum(file.get(field::CRC.end..).unwrap_or(&[]));
+    let got = crc32(file.get(field::CRC.end..).unwrap_or(&[]));
     if got == expected {
         Ok(file)
     } else {

@@ -18,8 +18,8 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one loop per axis.
-//! - [`conv2d`]: this machine's kernel in `arch`; the portable one takes one dot product per
-//!   kernel row, because in HWC the taps of a row are contiguous.
+//! - [`conv2d`]: this machine's kernel in `arch`; the portable one takes the
+//!   dot products of four channels with a kernel row, because in HWC a row's taps are contiguous.
 
 use super::filters::{Bias, Filters, Order};
 use crate::arch;

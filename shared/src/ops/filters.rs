@@ -5,7 +5,7 @@
 //! Every operator with weights holds one of these, so the certificate is checked in one place.
 
 use crate::quant::bound;
-use crate::shape::{ShapeError, check_len};
+use crate::shape::{ShapeError, check_at_least, check_len};
 
 /// Biases as they lie in a model file: little-endian `i32`, any alignment.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ impl<'m> Channel<'m> {
 }
 
 impl<'m> Filters<'m> {
-    /// Checks that every channel has its weights, its bias and its shift.
+    /// Checks that every channel has its weights, at least one, its bias and its shift.
     ///
     /// # Errors
     /// [`ShapeError::Length`] when a slice has another length than `shift` asks for.
@@ -81,6 +81,10 @@ impl<'m> Filters<'m> {
         bias: Bias<'m>,
         shift: &'m [u8],
     ) -> Result<Self, ShapeError> {
+        // Kernels walk over the weights: a channel without one would never be written.
+        if let Err(error) = check_at_least(taps, 1) {
+            return Err(error);
+        }
         if let Err(error) = check_len(weight.len(), taps.saturating_mul(shift.len())) {
             return Err(error);
         }
@@ -154,6 +158,7 @@ impl<'m> Filters<'m> {
     }
 
     /// The channels of [`Order::ChannelFirst`] weights as slices: `(weights, bias, shift)`.
+    #[allow(dead_code, reason = "not every processor's kernels want it")]
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'m [i8], i32, u8)> + Clone + use<'m> {
         let bias = self.bias.0.iter().map(|bytes| i32::from_le_bytes(*bytes));
         self.weight
@@ -161,6 +166,13 @@ impl<'m> Filters<'m> {
             .zip(bias)
             .zip(self.shift)
             .map(|((weight, bias), &shift)| (weight, bias, shift))
+    }
+
+    /// Bias and shift of one channel; `None` when there is no such channel.
+    #[must_use]
+    pub fn parameters(&self, channel: usize) -> Option<(i32, u8)> {
+        let bias = self.bias.0.get(channel)?;
+        Some((i32::from_le_bytes(*bias), *self.shift.get(channel)?))
     }
 
     /// The largest magnitude that any accumulator can reach.
@@ -196,5 +208,7 @@ mod tests {
         let error = |expected, got| ShapeError::Length { expected, got };
         assert_eq!(refused(&[0; 4], &[0]), error(3, 4));
         assert_eq!(refused(&[0; 6], &[0; 2]), error(2, 1));
+        let empty = Filters::new(Order::ChannelFirst, 0, &[], Bias::new(&bias), &[0]);
+        assert_eq!(empty.unwrap_err(), error(1, 0));
     }
 }

@@ -15,9 +15,11 @@
 //! # Implementations
 //!
 //! - [`reference()`]: the specification, one output value at a time.
-//! - [`max_pool2d`]: one input pixel (all channels) at a time, contiguous in HWC.
+//! - [`max_pool2d`]: this machine's kernel in `arch`; the portable one takes one input pixel (all
+//!   channels) at a time, contiguous in HWC.
 
 use super::filters::Filters;
+use crate::arch;
 use crate::shape::{Hwc, ShapeError, Window, check_at_least};
 
 /// One max pooling: everything but the activations.
@@ -102,7 +104,7 @@ pub fn reference(op: &MaxPool2d, input: &[u8], output: &mut [u8]) -> Result<(), 
     Ok(())
 }
 
-/// What runs: running maxima over whole pixels.
+/// What runs.
 ///
 /// # Errors
 /// [`ShapeError::Length`] when a buffer does not hold its shape or `scratch` is shorter than
@@ -120,26 +122,9 @@ pub fn max_pool2d(
     for (y, out) in output.chunks_exact_mut(out_row.max(1)).enumerate() {
         let ys = op.window.span(y, op.input.h);
         let rows = ys.first * row..(ys.first + ys.count) * row;
-        pool_row(op.window, input.get(rows).unwrap_or(&[]), op.input, out);
+        arch::pool_row(op.window, input.get(rows).unwrap_or(&[]), op.input, out);
     }
     Ok(())
-}
-
-/// One row of output from the rows of `input`, `shape` wide, that its windows see.
-pub(super) fn pool_row(window: Window, input: &[u8], shape: Hwc, output: &mut [u8]) {
-    output.fill(0);
-    let channels = shape.c.max(1);
-    for row in input.chunks_exact((shape.w * channels).max(1)) {
-        for (x, out) in output.chunks_exact_mut(channels).enumerate() {
-            let xs = window.span(x, shape.w);
-            let pixels = xs.first * channels..(xs.first + xs.count) * channels;
-            for pixel in row.get(pixels).unwrap_or(&[]).chunks_exact(channels) {
-                for (out, &value) in out.iter_mut().zip(pixel) {
-                    *out = value.max(*out);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod audit;
 pub mod bench;
+mod kernels;
+mod selftest;
 mod size;
 mod symbols;
 mod toolchain;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
+pub use kernels::kernels;
+pub use selftest::selftest;
 pub use size::{Size, size};
 pub use symbols::Symbols;
 pub use toolchain::{Toolchain, toolchain};
@@ -91,6 +95,8 @@ pub enum Program {
     Trials,
     /// Runs every operator between two marks.
     Bench,
+    /// Solves small problems of every shape, each operator against its reference.
+    Selftest,
 }
 
 impl Program {
@@ -100,6 +106,7 @@ impl Program {
         match self {
             Self::Trials => "onelook-firmware",
             Self::Bench => "onelook-bench",
+            Self::Selftest => "onelook-selftest",
         }
     }
 }

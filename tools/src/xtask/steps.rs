@@ -66,6 +66,7 @@ pub(crate) fn run(step: Step, bench: &mut Workbench) -> Outcome {
         Step::Clippy => clippy(bench),
         Step::Doc => doc(bench),
         Step::Firmware => build_firmware(bench),
+        Step::Selftest => selftest(bench),
         Step::Bench => bench_firmware(bench),
         Step::Shared => build_shared(bench),
         Step::Test => test(bench),
@@ -139,6 +140,7 @@ fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
     let mut notes = Vec::new();
     for (board, elf) in bench.firmware()? {
         let (functions, size) = (firmware::audit(elf)?, firmware::size(elf)?);
+        firmware::kernels(elf)?;
         let (name, flash, ram) = (board.name, size.flash(), size.ram());
         notes.push(format!(
             "{name}: {functions} symbols, flash {flash}, RAM {ram}"
@@ -146,6 +148,23 @@ fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
     }
     let notes = notes.join("; ");
     Ok(Outcome::passed(format!("no heap, no panic; {notes}")))
+}
+
+/// Every operator against its reference, on the target.
+fn selftest(bench: &mut Workbench) -> Result<Outcome> {
+    let mut notes = Vec::new();
+    for board in BOARDS {
+        match firmware::selftest(board, &bench.progress) {
+            Ok(problems) => notes.push(format!("{}: {problems}", board.name)),
+            Err(error) => {
+                eprintln!("error: {error}");
+                let text = error.to_string();
+                return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    let notes = notes.join(", ");
+    Ok(Outcome::passed(format!("problems solved on {notes}")))
 }
 
 /// Instructions against the baselines, after every operator was checked on the target.

@@ -10,6 +10,8 @@ use crate::net::Encoder;
 use crate::ops::Operator;
 use crate::shape::{ShapeError, Window};
 
+mod hostile;
+
 const PADDED: Window = Window {
     kernel: 3,
     stride: 1,
@@ -100,7 +102,7 @@ fn every_operator() -> Vec<u8> {
 /// Changes bytes and repairs the CRC, as a hostile writer would.
 fn forge(mut bytes: Vec<u8>, at: usize, value: &[u8]) -> Vec<u8> {
     bytes[at..at + value.len()].copy_from_slice(value);
-    let crc = CRC.checksum(&bytes[field::CRC.end..]);
+    let crc = crc32(&bytes[field::CRC.end..]);
     bytes[field::CRC].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
