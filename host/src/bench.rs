@@ -67,6 +67,8 @@ pub struct Figure {
     pub engine: String,
     /// How often in all.
     pub runs: u64,
+    /// Microseconds of one run in the fastest round: the least disturbed one.
+    pub fastest_us: f64,
     /// Microseconds of one run: median over the rounds.
     pub median_us: f64,
     /// First and third quartile.
@@ -121,6 +123,7 @@ fn figures(contestants: &[Contestant<'_>], times: &[contest::Times]) -> Vec<Figu
             numbers: contestant.numbers,
             engine: contestant.engine.clone(),
             runs: times.runs,
+            fastest_us: quantile(&us, 0.0),
             median_us: quantile(&us, 0.5),
             quartiles_us: [quantile(&us, 0.25), quantile(&us, 0.75)],
             shared_is_faster: quantile(&ratios, 0.5),
@@ -166,6 +169,7 @@ impl BenchReport {
             "engine",
             "median",
             "quartiles",
+            "fastest",
             "runs per second",
             "shared is faster",
         ]);
@@ -183,6 +187,7 @@ impl BenchReport {
                 figure.engine.clone(),
                 format!("{:.0} µs", figure.median_us),
                 format!("{low:.0}–{high:.0} µs"),
+                format!("{:.0} µs", figure.fastest_us),
                 format!("{:.0}", 1e6 / figure.median_us),
                 format!("{:.2} ×", figure.shared_is_faster),
             ]);

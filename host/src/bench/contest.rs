@@ -18,8 +18,8 @@ use crate::float_net::FloatNet;
 const N_WAY: usize = 20;
 
 /// How long one engine's turn takes: long enough for a clock, short enough that a disturbance meets
-/// several engines.
-const TURN: Duration = Duration::from_millis(20);
+/// several engines and leaves some turns alone.
+const TURN: Duration = Duration::from_millis(5);
 
 /// Fewest rounds, however short the time.
 const ROUNDS: usize = 5;
