@@ -29,6 +29,7 @@ pub fn bound(weights: impl Iterator<Item = i8>, bias: i32) -> i64 {
 /// shift round a tie to the even neighbour. Larger shifts are read modulo 32 (no model file that
 /// passed its checks holds one).
 #[must_use]
+#[inline]
 pub fn round_shift(acc: i32, shift: u8) -> i32 {
     let shift = u32::from(shift);
     if shift == 0 {
@@ -45,6 +46,7 @@ pub fn round_shift(acc: i32, shift: u8) -> i32 {
 ///
 /// The clamp at 0 is the ReLU, because every `zero_point` is 0.
 #[must_use]
+#[inline]
 pub fn requantize(acc: i32, shift: u8) -> u8 {
     // The clamp makes the conversion exact.
     round_shift(acc, shift).clamp(0, 255) as u8
