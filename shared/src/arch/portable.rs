@@ -23,42 +23,76 @@ pub(crate) fn conv2d(
     output: &mut [u8],
     _scratch: &mut [u8],
 ) {
-    let (window, shape, out_shape) = (op.window(), op.input(), op.output());
-    let filters = op.kernel_filters();
-    let row = window.kernel * shape.c;
-    let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
-    for (y, out_row) in rows.enumerate() {
-        let ys = window.span(first_row + y, shape.h);
-        for (x, out) in out_row.chunks_exact_mut(out_shape.c.max(1)).enumerate() {
-            let xs = window.span(x, shape.w);
-            let (skip, len) = (xs.tap * shape.c, xs.count * shape.c);
-            channels(filters, out, |weight, acc| {
-                for k in 0..ys.count {
-                    let at = ((ys.first + k) * shape.w + xs.first) * shape.c;
-                    let x = input.get(at..at + len).unwrap_or(&[]);
-                    dot(x, weight, (ys.tap + k) * row + skip, acc);
-                }
-            });
-        }
-    }
+    let windows = Windows {
+        window: op.window(),
+        shape: op.input(),
+        width: op.output().w,
+        first_row,
+    };
+    windows.multiply(op.kernel_filters(), input, output);
 }
 
 /// Dot products of four channels with a pixel.
 pub(crate) fn pointwise(op: &Pointwise<'_>, input: &[u8], output: &mut [u8], _scratch: &mut [u8]) {
-    let filters = op.kernel_filters();
-    let pixels = input.chunks_exact(filters.taps().max(1));
-    for (x, out) in pixels.zip(output.chunks_exact_mut(filters.c_out().max(1))) {
-        fully_connected(filters, x, out);
-    }
+    pixels(op.input()).multiply(op.kernel_filters(), input, output);
 }
 
 /// Dot products of four channels with the input.
 pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
-    fully_connected(op.kernel_filters(), input, output);
+    let one = Hwc::new(1, 1, op.input().len());
+    pixels(one).multiply(op.kernel_filters(), input, output);
 }
 
-fn fully_connected(filters: &Filters<'_>, x: &[u8], output: &mut [u8]) {
-    channels(filters, output, |weight, acc| dot(x, weight, 0, acc));
+/// Windows of one pixel each.
+const fn pixels(shape: Hwc) -> Windows {
+    Windows {
+        window: Window {
+            kernel: 1,
+            stride: 1,
+            pad: 0,
+        },
+        shape,
+        width: shape.w,
+        first_row: 0,
+    }
+}
+
+/// The windows over an input `shape`, one for each output pixel; rows of outputs are `width` wide.
+struct Windows {
+    window: Window,
+    shape: Hwc,
+    width: usize,
+    first_row: usize,
+}
+
+impl Windows {
+    /// Multiplies every window with every filter. One function for all, and not inlined: code is
+    /// what a small device has little of.
+    #[inline(never)]
+    fn multiply(&self, filters: &Filters<'_>, input: &[u8], output: &mut [u8]) {
+        let Self {
+            window,
+            shape,
+            width,
+            first_row,
+        } = *self;
+        let (c_out, row) = (filters.c_out().max(1), window.kernel * shape.c);
+        let rows = output.chunks_exact_mut((width * c_out).max(1));
+        for (y, out_row) in rows.enumerate() {
+            let ys = window.span(first_row + y, shape.h);
+            for (x, out) in out_row.chunks_exact_mut(c_out).enumerate() {
+                let xs = window.span(x, shape.w);
+                let (skip, len) = (xs.tap * shape.c, xs.count * shape.c);
+                channels(filters, out, |weight, acc| {
+                    for k in 0..ys.count {
+                        let at = ((ys.first + k) * shape.w + xs.first) * shape.c;
+                        let x = input.get(at..at + len).unwrap_or(&[]);
+                        dot(x, weight, (ys.tap + k) * row + skip, acc);
+                    }
+                });
+            }
+        }
+    }
 }
 
 /// Fills a pixel's channels; `sum` adds up products with the rows of weights that it is given.
