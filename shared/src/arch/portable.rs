@@ -23,38 +23,77 @@ pub(crate) fn conv2d(
     output: &mut [u8],
     _scratch: &mut [u8],
 ) {
-    let (window, shape, out_shape) = (op.window(), op.input(), op.output());
-    let filters = op.kernel_filters();
-    let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
-    for (y, out_row) in rows.enumerate() {
-        let ys = window.span(first_row + y, shape.h);
-        for (x, out) in out_row.chunks_exact_mut(out_shape.c.max(1)).enumerate() {
-            let xs = window.span(x, shape.w);
-            let rows = Rows {
-                count: ys.count,
-                len: xs.count * shape.c,
-                at: (ys.first * shape.w + xs.first) * shape.c,
-                apart: shape.w * shape.c,
-                weight_at: (ys.tap * window.kernel + xs.tap) * shape.c,
-                weight_apart: window.kernel * shape.c,
-            };
-            pixel(filters, input, &rows, out);
-        }
-    }
+    let windows = Windows {
+        window: op.window(),
+        shape: op.input(),
+        width: op.output().w,
+        first_row,
+    };
+    windows.multiply(op.kernel_filters(), input, output);
 }
 
 /// Dot products of four channels with a pixel.
 pub(crate) fn pointwise(op: &Pointwise<'_>, input: &[u8], output: &mut [u8], _scratch: &mut [u8]) {
-    let filters = op.kernel_filters();
-    let pixels = input.chunks_exact(filters.taps().max(1));
-    for (x, out) in pixels.zip(output.chunks_exact_mut(filters.c_out().max(1))) {
-        pixel(filters, x, &Rows::whole(x), out);
-    }
+    pixels(op.input()).multiply(op.kernel_filters(), input, output);
 }
 
 /// Dot products of four channels with the input.
 pub(crate) fn linear(op: &Linear<'_>, input: &[u8], output: &mut [u8]) {
-    pixel(op.kernel_filters(), input, &Rows::whole(input), output);
+    let one = Hwc::new(1, 1, op.input().len());
+    pixels(one).multiply(op.kernel_filters(), input, output);
+}
+
+/// Windows of one pixel each.
+const fn pixels(shape: Hwc) -> Windows {
+    Windows {
+        window: Window {
+            kernel: 1,
+            stride: 1,
+            pad: 0,
+        },
+        shape,
+        width: shape.w,
+        first_row: 0,
+    }
+}
+
+/// The windows over an input `shape`, one for each output pixel; rows of outputs are `width` wide.
+struct Windows {
+    window: Window,
+    shape: Hwc,
+    width: usize,
+    first_row: usize,
+}
+
+impl Windows {
+    /// Multiplies every window with every filter. One function for all, and not inlined: code is
+    /// what a small device has little of.
+    #[inline(never)]
+    fn multiply(&self, filters: &Filters<'_>, input: &[u8], output: &mut [u8]) {
+        let Self {
+            window,
+            shape,
+            width,
+            first_row,
+        } = *self;
+        let c_out = filters.c_out().max(1);
+        let rows = output.chunks_exact_mut((width * c_out).max(1));
+        for (y, out_row) in rows.enumerate() {
+            let ys = window.span(first_row + y, shape.h);
+            for (x, out) in out_row.chunks_exact_mut(c_out).enumerate() {
+                let xs = window.span(x, shape.w);
+                let rows = Rows {
+                    count: ys.count,
+                    len: xs.count * shape.c,
+                    at: (ys.first * shape.w + xs.first) * shape.c,
+                    apart: shape.w * shape.c,
+                    weight_at: (ys.tap * window.kernel + xs.tap) * shape.c,
+                    weight_apart: window.kernel * shape.c,
+                };
+                rows.sum(filters, input, out);
+            }
+        }
+    }
 }
 
 /// What a pixel's channels see: rows of inputs, and of the weights of each channel.
@@ -72,47 +111,33 @@ struct Rows {
 }
 
 impl Rows {
-    /// All of the input is one row.
-    const fn whole(input: &[u8]) -> Self {
-        Self {
-            count: 1,
-            len: input.len(),
-            at: 0,
-            apart: 0,
-            weight_at: 0,
-            weight_apart: 0,
-        }
-    }
-}
-
-/// Fills a pixel's channels. Never inlined: once in a program is enough, and it has work to do. No
-/// sum can leave `i32`: a certified layer stays below 2^24.
-#[inline(never)]
-fn pixel(filters: &Filters<'_>, input: &[u8], rows: &Rows, output: &mut [u8]) {
-    let (taps, last) = (filters.taps(), filters.c_out().saturating_sub(1));
-    let mut parameters = filters.bias().iter().zip(filters.shift());
-    for (block, out) in output.chunks_mut(FILTERS).enumerate() {
-        let [mut a0, mut a1, mut a2, mut a3] = [0_i32; FILTERS];
-        for k in 0..rows.count {
-            let at = rows.at + k * rows.apart;
-            let x = input.get(at..at + rows.len).unwrap_or(&[]);
-            let [w0, w1, w2, w3] = core::array::from_fn(|channel| {
-                // Behind the last channel the last once more; its sum goes nowhere.
-                let channel = (block * FILTERS + channel).min(last);
-                let at = channel * taps + rows.weight_at + k * rows.weight_apart;
-                filters.weight().get(at..at + rows.len).unwrap_or(&[])
-            });
-            for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-                let x = i32::from(x);
-                a0 = a0.wrapping_add(x * i32::from(w0));
-                a1 = a1.wrapping_add(x * i32::from(w1));
-                a2 = a2.wrapping_add(x * i32::from(w2));
-                a3 = a3.wrapping_add(x * i32::from(w3));
+    /// Fills a pixel's channels. No sum can leave `i32`: a certified layer stays below 2^24.
+    fn sum(&self, filters: &Filters<'_>, input: &[u8], output: &mut [u8]) {
+        let (taps, last) = (filters.taps(), filters.c_out().saturating_sub(1));
+        let mut parameters = filters.bias().iter().zip(filters.shift());
+        for (block, out) in output.chunks_mut(FILTERS).enumerate() {
+            let [mut a0, mut a1, mut a2, mut a3] = [0_i32; FILTERS];
+            for k in 0..self.count {
+                let at = self.at + k * self.apart;
+                let x = input.get(at..at + self.len).unwrap_or(&[]);
+                let [w0, w1, w2, w3] = core::array::from_fn(|channel| {
+                    // Behind the last channel the last once more; its sum goes nowhere.
+                    let channel = (block * FILTERS + channel).min(last);
+                    let at = channel * taps + self.weight_at + k * self.weight_apart;
+                    filters.weight().get(at..at + self.len).unwrap_or(&[])
+                });
+                for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+                    let x = i32::from(x);
+                    a0 = a0.wrapping_add(x * i32::from(w0));
+                    a1 = a1.wrapping_add(x * i32::from(w1));
+                    a2 = a2.wrapping_add(x * i32::from(w2));
+                    a3 = a3.wrapping_add(x * i32::from(w3));
+                }
             }
-        }
-        let sums = out.iter_mut().zip([a0, a1, a2, a3]);
-        for ((out, acc), (bias, &shift)) in sums.zip(&mut parameters) {
-            *out = requantize(acc.wrapping_add(bias), shift);
+            let sums = out.iter_mut().zip([a0, a1, a2, a3]);
+            for ((out, acc), (bias, &shift)) in sums.zip(&mut parameters) {
+                *out = requantize(acc.wrapping_add(bias), shift);
+            }
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Whether the kernels of a Cortex-M with the DSP extension are in a firmware, and are what they
-//! were written as.
+//! Whether the kernels of a board's processor are in a firmware, and are what they were written as.
 //!
-//! In: an ELF file. Out: how many DSP instructions its kernels hold, or the first kernel that is not
-//! there or holds others. A firmware with the portable kernels would compute the same bits, six
+//! In: an ELF file. Out: how many DSP or Helium instructions its kernels hold, or the first kernel that is not
+//! there or holds others. A firmware with the portable kernels would compute the same bits, several
 //! times slower, and nobody would notice.
 
 use std::path::Path;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
+use super::{AN547, Board};
 use crate::SetupError;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Dsp {
+struct Count {
     /// `SMLAD`: two multiply-accumulates.
     smlad: usize,
     /// `SMLABB`, `SMLATT` and the like: one.
@@ -26,33 +26,63 @@ struct Dsp {
     uqsub8: usize,
     /// `USAT`.
     usat: usize,
+    /// `VMLADAVA.S8`: sixteen multiply-accumulates; and `VMLADAV.S8`, which starts a sum.
+    vmladava: usize,
+    vmladav: usize,
+    /// `LETP` and `LE`: a loop's end without a branch's cost.
+    letp: usize,
+    le: usize,
 }
 
-const NONE: Dsp = Dsp {
+const NONE: Count = Count {
     smlad: 0,
     smlaxy: 0,
     sxtb16: 0,
     uxtb16: 0,
     uqsub8: 0,
     usat: 0,
+    vmladava: 0,
+    vmladav: 0,
+    letp: 0,
+    le: 0,
 };
+
+/// Parts of the symbols in `shared/src/arch/mve/`, and what stands in those functions.
+const HELIUM: [(&str, Count); 3] = [
+    (
+        "onelook_mve_quads",
+        Count {
+            vmladava: 12,
+            letp: 2,
+            ..NONE
+        },
+    ),
+    (
+        "onelook_mve_short_quads",
+        Count {
+            vmladav: 12,
+            ..NONE
+        },
+    ),
+    ("onelook_mve_depthwise", Count { le: 1, ..NONE }),
+];
 
 /// Parts of the symbols in `shared/src/arch/armv7em/`, as both of Rust's manglings write them, and
 /// what stands in those functions.
-const KERNELS: [(&str, Dsp); 8] = [
+const DSP: [(&str, Count); 8] = [
     (
         "7armv7em10stationary8convolve",
-        Dsp {
+        Count {
             smlad: 40,
             uxtb16: 10,
             usat: 4,
             ..NONE
         },
     ),
-    ("7armv7em10stationary6expand", Dsp { sxtb16: 8, ..NONE }),
+    ("7armv7em10stationary6expand", Count { sxtb16: 8, ..NONE }),
     (
         "7armv7em5image8convolve",
-        Dsp {
+        Count {
             smlad: 20,
             uxtb16: 6,
             usat: 4,
@@ -61,7 +91,7 @@ const KERNELS: [(&str, Dsp); 8] = [
     ),
     (
         "7armv7em3dot4dot4",
-        Dsp {
+        Count {
             smlad: 8,
             sxtb16: 8,
             uxtb16: 2,
@@ -70,7 +100,7 @@ const KERNELS: [(&str, Dsp); 8] = [
     ),
     (
         "7armv7em9depthwise8convolve",
-        Dsp {
+        Count {
             smlaxy: 4,
             uxtb16: 2,
             usat: 4,
@@ -79,17 +109,17 @@ const KERNELS: [(&str, Dsp); 8] = [
     ),
     (
         "7armv7em9depthwise11convolve3x3",
-        Dsp {
+        Count {
             smlaxy: 36,
             uxtb16: 18,
             usat: 4,
             ..NONE
         },
     ),
-    ("7armv7em8max_pool5raise", Dsp { uqsub8: 1, ..NONE }),
+    ("7armv7em8max_pool5raise", Count { uqsub8: 1, ..NONE }),
     (
         "7armv7em7l1_head8distance",
-        Dsp {
+        Count {
             smlad: 2,
             sxtb16: 2,
             uxtb16: 2,
@@ -99,11 +129,11 @@ const KERNELS: [(&str, Dsp); 8] = [
     ),
 ];
 
-/// Counts the DSP instructions of all kernels.
+/// Counts the instructions that make the kernels of `board` fast.
 ///
 /// # Errors
-/// The file cannot be read, or a kernel is not what [`KERNELS`] says.
-pub fn kernels(path: &Path) -> Result<usize, SetupError> {
+/// The file cannot be read, or a kernel is missing or does not hold exactly its instructions.
+pub fn kernels(path: &Path, board: Board) -> Result<usize, SetupError> {
     let bytes = std::fs::read(path).map_err(|e| SetupError::io("read", path, e))?;
     let refuse = |reason: String| SetupError::Missing {
         what: format!("{}: {reason}", path.display()),
@@ -112,25 +142,36 @@ pub fn kernels(path: &Path) -> Result<usize, SetupError> {
     };
     let file = object::File::parse(&*bytes)
         .map_err(|error| refuse(format!("not an ELF file: {error}")))?;
+    let expected = if board == AN547 { &HELIUM[..] } else { &DSP };
     let mut sum = 0;
-    for (name, expected) in KERNELS {
+    for &(name, expected) in expected {
         let code = code(&file, name).ok_or_else(|| refuse(format!("there is no kernel {name}")))?;
         let found = count(code);
         if found != expected {
             let reason = format!("{name} holds {found:?}, not {expected:?}");
             return Err(refuse(reason));
         }
-        let Dsp {
+        sum += found.total();
+    }
+    Ok(sum)
+}
+
+impl Count {
+    fn total(&self) -> usize {
+        let Self {
             smlad,
             smlaxy,
             sxtb16,
             uxtb16,
             uqsub8,
             usat,
-        } = found;
-        sum += smlad + smlaxy + sxtb16 + uxtb16 + uqsub8 + usat;
+            vmladava,
+            vmladav,
+            letp,
+            le,
+        } = self;
+        smlad + smlaxy + sxtb16 + uxtb16 + uqsub8 + usat + vmladava + vmladav + letp + le
     }
-    Ok(sum)
 }
 
 /// The bytes of the function whose symbol contains `name`.
@@ -147,12 +188,12 @@ fn code<'d>(file: &object::File<'d>, name: &str) -> Option<&'d [u8]> {
     section.data().ok()?.get(start..)?.get(..len)
 }
 
-/// Counts by encoding (ARMv7-M, A7.7).
-fn count(code: &[u8]) -> Dsp {
+/// Counts by encoding (ARMv7-M, A7.7; ARMv8.1-M, C2.4).
+fn count(code: &[u8]) -> Count {
     let mut halves = code
         .chunks_exact(2)
         .map(|half| u16::from_le_bytes([half[0], half[1]]));
-    let mut dsp = NONE;
+    let mut found = NONE;
     while let Some(first) = halves.next() {
         if first < 0xe800 {
             continue;
@@ -162,23 +203,30 @@ fn count(code: &[u8]) -> Dsp {
         let accumulates = second >> 12 != 0xf;
         let extends = second & 0xf0c0 == 0xf080;
         match first & 0xfff0 {
-            0xfb20 if accumulates && second & 0x00e0 == 0 => dsp.smlad += 1,
-            0xfb10 if accumulates && second & 0x00c0 == 0 => dsp.smlaxy += 1,
-            0xfa20 if first == 0xfa2f && extends => dsp.sxtb16 += 1,
-            0xfa30 if first == 0xfa3f && extends => dsp.uxtb16 += 1,
-            0xfac0 if second & 0xf0f0 == 0xf050 => dsp.uqsub8 += 1,
-            0xf380 | 0xf3a0 if second & 0x8000 == 0 => dsp.usat += 1,
+            0xfb20 if accumulates && second & 0x00e0 == 0 => found.smlad += 1,
+            0xfb10 if accumulates && second & 0x00c0 == 0 => found.smlaxy += 1,
+            0xfa20 if first == 0xfa2f && extends => found.sxtb16 += 1,
+            0xfa30 if first == 0xfa3f && extends => found.uxtb16 += 1,
+            0xfac0 if second & 0xf0f0 == 0xf050 => found.uqsub8 += 1,
+            0xf380 | 0xf3a0 if second & 0x8000 == 0 => found.usat += 1,
             _ => {}
         }
+        let both = u32::from(first) << 16 | u32::from(second);
+        let is = |mask: u32, value: u32| usize::from(both & mask == value);
+        found.vmladava += is(0xfff1_1ff1, 0xeef0_0f20);
+        found.vmladav += is(0xfff1_1ff1, 0xeef0_0f00);
+        found.letp += is(0xffff_f001, 0xf01f_c001);
+        found.le += is(0xffff_f001, 0xf00f_c001);
     }
-    dsp
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::firmware::AN386;
 
-    fn counted(halves: &[u16]) -> Dsp {
+    fn counted(halves: &[u16]) -> Count {
         let code: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
         count(&code)
     }
@@ -186,16 +234,16 @@ mod tests {
     /// Codes as LLVM's assembler writes them.
     #[test]
     fn instructions_are_told_apart() {
-        let cases: [(&[u16], Dsp); 9] = [
-            (&[0xfb2a, 0x0004], Dsp { smlad: 1, ..NONE }), // smlad r0, r10, r4, r0
-            (&[0xfb2a, 0xf004], NONE),                     // smuad r0, r10, r4
-            (&[0xfb17, 0x0004], Dsp { smlaxy: 1, ..NONE }), // smlabb r0, r7, r4, r0
-            (&[0xfb17, 0x2234], Dsp { smlaxy: 1, ..NONE }), // smlatt r2, r7, r4, r2
-            (&[0xfa2f, 0xfb9a], Dsp { sxtb16: 1, ..NONE }), // sxtb16 r11, r10, ror #8
-            (&[0xfa3f, 0xfa88], Dsp { uxtb16: 1, ..NONE }), // uxtb16 r10, r8
-            (&[0xfac4, 0xf755], Dsp { uqsub8: 1, ..NONE }), // uqsub8 r7, r4, r5
-            (&[0xf380, 0x0008], Dsp { usat: 1, ..NONE }),  // usat r0, #8, r0
-            (&[0x4770, 0x1a20, 0xfa3f], NONE),             // bx lr; subs; half of one
+        let cases: [(&[u16], Count); 9] = [
+            (&[0xfb2a, 0x0004], Count { smlad: 1, ..NONE }), // smlad r0, r10, r4, r0
+            (&[0xfb2a, 0xf004], NONE),                       // smuad r0, r10, r4
+            (&[0xfb17, 0x0004], Count { smlaxy: 1, ..NONE }), // smlabb r0, r7, r4, r0
+            (&[0xfb17, 0x2234], Count { smlaxy: 1, ..NONE }), // smlatt r2, r7, r4, r2
+            (&[0xfa2f, 0xfb9a], Count { sxtb16: 1, ..NONE }), // sxtb16 r11, r10, ror #8
+            (&[0xfa3f, 0xfa88], Count { uxtb16: 1, ..NONE }), // uxtb16 r10, r8
+            (&[0xfac4, 0xf755], Count { uqsub8: 1, ..NONE }), // uqsub8 r7, r4, r5
+            (&[0xf380, 0x0008], Count { usat: 1, ..NONE }),  // usat r0, #8, r0
+            (&[0x4770, 0x1a20, 0xfa3f], NONE),               // bx lr; subs; half of one
         ];
         for (halves, expected) in cases {
             assert_eq!(counted(halves), expected, "{halves:04x?}");
@@ -205,7 +253,7 @@ mod tests {
     #[test]
     fn a_program_without_kernels_is_refused() {
         let this = std::env::current_exe().unwrap();
-        let error = kernels(&this).unwrap_err().to_string();
+        let error = kernels(&this, AN386).unwrap_err().to_string();
         assert!(
             error.contains("there is no kernel 7armv7em10stationary8convolve"),
             "{error}"

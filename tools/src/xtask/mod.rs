@@ -74,7 +74,7 @@ enum FirmwareCommand {
     Size(BoardOption),
     /// Builds the engine alone and prints what it takes of the flash, by crate
     ///
-    /// The engine parses a model, embeds an image and decides. Fails when it takes more than 8 KiB
+    /// The engine parses a model, embeds an image and decides. Fails when it takes more than 12 KiB
     /// with the kernels in plain Rust, optimised for size.
     Engine(BoardOption),
 }

@@ -144,10 +144,10 @@ fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
     let mut notes = Vec::new();
     for (board, elf) in bench.firmware()? {
         let (functions, size) = (firmware::audit(elf)?, firmware::size(elf)?);
-        firmware::kernels(elf)?;
+        let kernels = firmware::kernels(elf, *board)?;
         let (name, flash, ram) = (board.name, size.flash(), size.ram());
         notes.push(format!(
-            "{name}: {functions} symbols, flash {flash}, RAM {ram}"
+            "{name}: {functions} symbols, {kernels} DSP or Helium instructions in kernels, flash {flash}, RAM {ram}"
         ));
     }
     let notes = notes.join("; ");
