@@ -135,7 +135,7 @@ impl Window {
 
     /// Where the window at output position `out` lies on an input axis of `len` values.
     #[must_use]
-    #[inline(never)]
+    #[cfg_attr(onelook_small, inline(never))]
     pub(crate) fn span(&self, out: usize, len: usize) -> Span {
         let start = out * self.stride;
         let first = start.max(self.pad) - self.pad;
