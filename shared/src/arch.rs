@@ -61,5 +61,6 @@ pub const fn column_scratch_len(taps: usize) -> usize {
 const ALIGN: usize = 4;
 
 // Interpreted, all kernels are the portable ones, which the tests of the operators run.
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
+#[cfg(not(miri))]
 mod tests;
