@@ -10,7 +10,7 @@
 //! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
-//! | [`bench`]                                                | how fast engines are on this computer           |
+//! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
 
 pub mod augment;

@@ -8,7 +8,8 @@
 //!    24 bits. The model file carries the proof ([`model::CertificateError`] when it does not hold).
 //! 2. Bytes from outside are checked once, in [`model::ModelView::new_checked`]. After that nothing
 //!    fails for a reason the caller did not cause.
-//! 3. No heap, no panic, no `unsafe` in portable code, no dependency.
+//! 3. No heap, no panic, no `unsafe` in portable code. The dependencies are small and `no_std`;
+//!    `cpufeatures`, which says what a desktop's processor can do, is none of a device's.
 //! 4. Slow and obvious before fast and clever: each operator has a `reference` that is its
 //!    specification, and a function that runs; a property test ties them bit for bit.
 //!
