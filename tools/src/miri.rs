@@ -30,6 +30,8 @@ pub fn command(target: Option<&str>) -> Command {
     if let Some(target) = target {
         command.args(["--target", target]);
     }
+    // The operators in floating point run on a desktop only, and have no access of their own kind.
+    command.args(["--", "--skip", "ops::float"]);
     // The property tests seed themselves from the system, and would write down what fails.
     command.env("MIRIFLAGS", "-Zmiri-disable-isolation");
     command.env("PROPTEST_CASES", "1");
@@ -52,6 +54,6 @@ mod tests {
     fn the_target_is_handed_on() {
         let said = process::describe(&command(Some("i686-unknown-linux-gnu")));
         assert!(said.starts_with("cargo +nightly miri test --package shared"));
-        assert!(said.ends_with("--target i686-unknown-linux-gnu"), "{said}");
+        assert!(said.contains("--target i686-unknown-linux-gnu"), "{said}");
     }
 }

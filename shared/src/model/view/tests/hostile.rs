@@ -212,7 +212,7 @@ fn any_alignment_will_do() {
         ran.map(|()| embedding)
     };
     let expected = embedding(&good);
-    for shift in 0..4 {
+    for shift in [1, 2, 3] {
         let bytes = [&vec![0; shift][..], &good].concat();
         assert_eq!(embedding(&bytes[shift..]), expected);
     }
