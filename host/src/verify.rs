@@ -30,9 +30,6 @@ pub const PROBABILITY_TOLERANCE: f64 = 1e-6;
 
 /// Largest difference of logits between engines on the float network.
 pub const FLOAT_TOLERANCE: f64 = 1e-4;
-/// The same as a share of the largest logit, for networks whose logits are in the hundreds: five of
-/// the seven decimal digits of a 32-bit float.
-pub const FLOAT_TOLERANCE_RELATIVE: f64 = 1e-5;
 
 /// What was compared, and what differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -362,11 +359,10 @@ impl Case<'_> {
         )?;
         let errors = outputs.iter().zip(expected);
         let errors = errors.map(|(output, expected)| f64::from(output.logit) - expected);
-        let relative = FLOAT_TOLERANCE_RELATIVE * largest(expected.iter().copied());
         Ok(FloatReport {
             engine: engine.name().to_owned(),
             max_logit_error: largest(errors),
-            tolerance: FLOAT_TOLERANCE.max(relative),
+            tolerance: FLOAT_TOLERANCE,
             seconds: start.elapsed().as_secs_f64(),
         })
     }
