@@ -39,7 +39,7 @@ pub struct Config {
 pub struct ImportConfig {
     /// Name of the ONNX file.
     pub file: String,
-    /// Its SHA-256.
+    /// SHA-256 over it and the files beside it that hold its weights.
     pub sha256: String,
     /// `white` or `black`: colour of the ink in the images that it takes.
     pub ink: String,
