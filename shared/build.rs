@@ -1,8 +1,9 @@
 //! Chooses the kernels for this target.
 //!
-//! In: the target triple and the crate's features. Out: `cfg(onelook_kernels = "…")`, the name of
-//! a file in `src/arch/`, and `cfg(onelook_v8m)` where a Cortex-M is of ARMv8-M: stable compilers
-//! show neither DSP nor Helium as a target feature.
+//! In: the target triple, the crate's features and the profile. Out: `cfg(onelook_kernels = "…")`,
+//! the name of a file in `src/arch/`; `cfg(onelook_v8m)` where a Cortex-M is of ARMv8-M: stable
+//! compilers show neither DSP nor Helium as a target feature; `cfg(onelook_small)` where size counts
+//! more than speed.
 
 use std::env;
 
@@ -12,6 +13,11 @@ fn main() {
         "cargo:rustc-check-cfg=cfg(onelook_kernels, values(\"armv7em\", \"mve\", \"portable\", \"x86_64\"))"
     );
     println!("cargo:rustc-check-cfg=cfg(onelook_v8m)");
+    println!("cargo:rustc-check-cfg=cfg(onelook_small)");
+    // What is short and called from many loops is inlined for speed, and for size it is not.
+    if env::var("OPT_LEVEL").is_ok_and(|level| level == "s" || level == "z") {
+        println!("cargo:rustc-cfg=onelook_small");
+    }
     let target = env::var("TARGET").unwrap_or_default();
     let v8m = target.starts_with("thumbv8m.main");
     let on = |variable: &str| env::var_os(variable).is_some();

@@ -50,6 +50,7 @@ const COLUMNS: usize = 4;
 /// to a multiple of 4, and room for aligning them. The same for every processor, because the
 /// arena's length stands in the model file.
 #[must_use]
+#[inline(never)]
 pub const fn column_scratch_len(taps: usize) -> usize {
     taps.next_multiple_of(4)
         .saturating_mul(2 * COLUMNS)
@@ -59,5 +60,7 @@ pub const fn column_scratch_len(taps: usize) -> usize {
 /// Kernels may align their scratch to this.
 const ALIGN: usize = 4;
 
+// Interpreted, all kernels are the portable ones, which the tests of the operators run.
 #[cfg(test)]
+#[cfg(not(miri))]
 mod tests;

@@ -22,6 +22,7 @@ impl Hwc {
 
     /// Number of values; saturates instead of wrapping.
     #[must_use]
+    #[inline(never)]
     pub const fn len(&self) -> usize {
         self.h.saturating_mul(self.w).saturating_mul(self.c)
     }
@@ -134,6 +135,7 @@ impl Window {
 
     /// Where the window at output position `out` lies on an input axis of `len` values.
     #[must_use]
+    #[cfg_attr(onelook_small, inline(never))]
     pub(crate) fn span(&self, out: usize, len: usize) -> Span {
         let start = out * self.stride;
         let first = start.max(self.pad) - self.pad;

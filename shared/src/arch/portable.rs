@@ -76,79 +76,96 @@ impl Windows {
             width,
             first_row,
         } = *self;
-        let (c_out, row) = (filters.c_out().max(1), window.kernel * shape.c);
+        let c_out = filters.c_out().max(1);
         let rows = output.chunks_exact_mut((width * c_out).max(1));
         for (y, out_row) in rows.enumerate() {
             let ys = window.span(first_row + y, shape.h);
             for (x, out) in out_row.chunks_exact_mut(c_out).enumerate() {
                 let xs = window.span(x, shape.w);
-                let (skip, len) = (xs.tap * shape.c, xs.count * shape.c);
-                channels(filters, out, |weight, acc| {
-                    for k in 0..ys.count {
-                        let at = ((ys.first + k) * shape.w + xs.first) * shape.c;
-                        let x = input.get(at..at + len).unwrap_or(&[]);
-                        dot(x, weight, (ys.tap + k) * row + skip, acc);
-                    }
-                });
+                let rows = Rows {
+                    count: ys.count,
+                    len: xs.count * shape.c,
+                    at: (ys.first * shape.w + xs.first) * shape.c,
+                    apart: shape.w * shape.c,
+                    weight_at: (ys.tap * window.kernel + xs.tap) * shape.c,
+                    weight_apart: window.kernel * shape.c,
+                };
+                rows.sum(filters, input, out);
             }
         }
     }
 }
 
-/// Fills a pixel's channels; `sum` adds up products with the rows of weights that it is given.
-#[inline]
-fn channels(
-    filters: &Filters<'_>,
-    output: &mut [u8],
-    sum: impl Fn([&[i8]; FILTERS], &mut [i32; FILTERS]),
-) {
-    let taps = filters.taps();
-    let mut parameters = filters.bias().iter().zip(filters.shift());
-    for (block, out) in output.chunks_mut(FILTERS).enumerate() {
-        let first = block * FILTERS;
-        let weight = core::array::from_fn(|channel| {
-            let start = (first + channel) * taps;
-            // A channel behind the last has no weights, so its sum is empty.
-            filters.weight().get(start..start + taps).unwrap_or(&[])
-        });
-        let mut acc = [0; FILTERS];
-        sum(weight, &mut acc);
-        for ((out, acc), (bias, &shift)) in out.iter_mut().zip(acc).zip(&mut parameters) {
-            *out = requantize(acc.wrapping_add(bias), shift);
+/// What a pixel's channels see: rows of inputs, and of the weights of each channel.
+struct Rows {
+    count: usize,
+    /// Values of a row.
+    len: usize,
+    /// Where the first row starts in the input.
+    at: usize,
+    /// From the start of a row to that of the next.
+    apart: usize,
+    /// Where the first row starts in the weights of a channel.
+    weight_at: usize,
+    weight_apart: usize,
+}
+
+impl Rows {
+    /// Fills a pixel's channels. No sum can leave `i32`: a certified layer stays below 2^24.
+    fn sum(&self, filters: &Filters<'_>, input: &[u8], output: &mut [u8]) {
+        let (taps, last) = (filters.taps(), filters.c_out().saturating_sub(1));
+        let mut parameters = filters.bias().iter().zip(filters.shift());
+        for (block, out) in output.chunks_mut(FILTERS).enumerate() {
+            let [mut a0, mut a1, mut a2, mut a3] = [0_i32; FILTERS];
+            for k in 0..self.count {
+                let at = self.at + k * self.apart;
+                let x = input.get(at..at + self.len).unwrap_or(&[]);
+                let [w0, w1, w2, w3] = core::array::from_fn(|channel| {
+                    // Behind the last channel the last once more; its sum goes nowhere.
+                    let channel = (block * FILTERS + channel).min(last);
+                    let at = channel * taps + self.weight_at + k * self.weight_apart;
+                    filters.weight().get(at..at + self.len).unwrap_or(&[])
+                });
+                for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+                    let x = i32::from(x);
+                    a0 = a0.wrapping_add(x * i32::from(w0));
+                    a1 = a1.wrapping_add(x * i32::from(w1));
+                    a2 = a2.wrapping_add(x * i32::from(w2));
+                    a3 = a3.wrapping_add(x * i32::from(w3));
+                }
+            }
+            let sums = out.iter_mut().zip([a0, a1, a2, a3]);
+            for ((out, acc), (bias, &shift)) in sums.zip(&mut parameters) {
+                *out = requantize(acc.wrapping_add(bias), shift);
+            }
         }
     }
 }
 
-/// Channels whose sums [`depthwise_conv2d`] keeps at a time.
-const BLOCK: usize = 16;
-
-/// The sums of neighbouring channels side by side, one window pixel at a time.
+/// One sum per pixel and channel, over values that lie a pixel apart.
 pub(crate) fn depthwise_conv2d(op: &DepthwiseConv2d<'_>, input: &[u8], output: &mut [u8]) {
     let (window, shape, out_shape) = (op.window(), op.input(), op.output());
     let filters = op.kernel_filters();
-    let rows = output.chunks_exact_mut((out_shape.w * out_shape.c).max(1));
+    let step = shape.c.max(1);
+    let rows = output.chunks_exact_mut((out_shape.w * step).max(1));
     for (y, out_row) in rows.enumerate() {
         let ys = window.span(y, shape.h);
-        for (x, out) in out_row.chunks_exact_mut(out_shape.c.max(1)).enumerate() {
+        for (x, out) in out_row.chunks_exact_mut(step).enumerate() {
             let xs = window.span(x, shape.w);
-            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-                let first = block * BLOCK;
-                let mut acc = [0_i32; BLOCK];
-                for k_y in 0..ys.count {
-                    let at = ((ys.first + k_y) * shape.w + xs.first) * shape.c + first;
-                    let w_at = ((ys.tap + k_y) * window.kernel + xs.tap) * shape.c + first;
-                    for k_x in 0..xs.count {
-                        let x = input.get(at + k_x * shape.c..).unwrap_or(&[]);
-                        let w = filters.weight().get(w_at + k_x * shape.c..).unwrap_or(&[]);
-                        for ((acc, &x), &w) in acc.iter_mut().zip(x).zip(w) {
-                            *acc = acc.wrapping_add(i32::from(x) * i32::from(w));
-                        }
-                    }
+            let at = (ys.first * shape.w + xs.first) * step;
+            let w_at = (ys.tap * window.kernel + xs.tap) * step;
+            let parameters = filters.bias().iter().zip(filters.shift());
+            for ((c, out), (mut acc, &shift)) in out.iter_mut().enumerate().zip(parameters) {
+                for k in 0..ys.count {
+                    let x = input.get(at + c + k * shape.w * step..).unwrap_or(&[]);
+                    let w_at = w_at + c + k * window.kernel * step;
+                    let w = filters.weight().get(w_at..).unwrap_or(&[]);
+                    let pairs = x.iter().step_by(step).zip(w.iter().step_by(step));
+                    acc = pairs.take(xs.count).fold(acc, |acc, (&x, &w)| {
+                        acc.wrapping_add(i32::from(x) * i32::from(w))
+                    });
                 }
-                let parameters = filters.bias().iter().zip(filters.shift()).skip(first);
-                for ((out, acc), (bias, &shift)) in out.iter_mut().zip(acc).zip(parameters) {
-                    *out = requantize(acc.wrapping_add(bias), shift);
-                }
+                *out = requantize(acc, shift);
             }
         }
     }
@@ -177,28 +194,4 @@ pub(crate) fn l1_head(op: &L1Head<'_>, a: &[u8], b: &[u8]) -> i32 {
     let terms = a.iter().zip(b).zip(op.weight);
     let terms = terms.map(|((&a, &b), &weight)| i32::from(a.abs_diff(b)) * i32::from(weight));
     terms.fold(op.bias, i32::wrapping_add)
-}
-
-/// Adds `Σ x * w` for each channel, whose weights start at `start`. No sum can leave `i32`: a
-/// certified layer stays below 2^24.
-#[inline]
-fn dot(x: &[u8], weight: [&[i8]; FILTERS], start: usize, acc: &mut [i32; FILTERS]) {
-    let rows = weight.map(|weight| weight.get(start..start + x.len()));
-    if let [Some(w0), Some(w1), Some(w2), Some(w3)] = rows {
-        let [mut a0, mut a1, mut a2, mut a3] = *acc;
-        for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-            let x = i32::from(x);
-            a0 = a0.wrapping_add(x * i32::from(w0));
-            a1 = a1.wrapping_add(x * i32::from(w1));
-            a2 = a2.wrapping_add(x * i32::from(w2));
-            a3 = a3.wrapping_add(x * i32::from(w3));
-        }
-        *acc = [a0, a1, a2, a3];
-        return;
-    }
-    for (acc, row) in acc.iter_mut().zip(rows) {
-        let products = x.iter().zip(row.unwrap_or(&[]));
-        let products = products.map(|(&x, &w)| i32::from(x) * i32::from(w));
-        *acc = products.fold(*acc, i32::wrapping_add);
-    }
 }

@@ -17,7 +17,6 @@ pub enum Field {
     Preprocessing,
     EmbeddingLen,
     LogitExponent,
-    Provenance,
     Reserved,
     Operator,
     Kernel,

@@ -75,11 +75,18 @@ impl<'m> Iterator for Layers<'m> {
         }
         // Always `Ok` for a checked model: `new_checked` went through the same record.
         let record = Record::read(self.bytes, self.index).ok()?;
-        let layer = record.layer(self.bytes, self.shape, self.exponent).ok()?;
-        self.index += 1;
-        self.shape = layer.operator.output();
-        self.exponent = layer.out_exponent;
-        Some(layer)
+        let operator = record.operator(self.bytes, self.shape, self.exponent);
+        // By reference: a move of an operator is a hundred bytes of code.
+        if let Ok(operator) = &operator {
+            self.index += 1;
+            self.shape = operator.output();
+            self.exponent = record.out_exponent;
+        }
+        let out_exponent = record.out_exponent;
+        operator.ok().map(|operator| Layer {
+            operator,
+            out_exponent,
+        })
     }
 }
 
@@ -100,17 +107,27 @@ impl<'m> Iterator for Steps<'m> {
     type Item = Operator<'m>;
 
     fn next(&mut self) -> Option<Operator<'m>> {
-        let operator = self.layers.next()?.operator;
-        let mut behind = self.layers;
-        if let (Operator::Conv2d(conv), Some(Operator::MaxPool2d(pool))) =
-            (operator, behind.next().map(|layer| layer.operator))
-            && let Some(fused) = ConvMaxPool2d::new(conv, pool)
-        {
-            self.layers = behind;
-            return Some(Operator::ConvMaxPool2d(fused));
+        let layer = self.layers.next();
+        let operator = layer.as_ref().map(|layer| &layer.operator);
+        if let Some(Operator::Conv2d(conv)) = operator {
+            let mut behind = self.layers;
+            if let Some(layer) = &behind.next()
+                && let Operator::MaxPool2d(pool) = &layer.operator
+                && let Some(fused) = ConvMaxPool2d::new(*conv, *pool)
+            {
+                self.layers = behind;
+                return Some(Operator::ConvMaxPool2d(fused));
+            }
         }
-        Some(operator)
+        layer.map(|layer| layer.operator)
     }
+}
+
+/// Bytes of a section; none where the file has none.
+#[inline(never)]
+fn section<T>(bytes: &[T], at: usize, len: usize) -> &[T] {
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    rest.get(..len).unwrap_or(&[])
 }
 
 /// A layer record as it stands in the file.
@@ -170,6 +187,9 @@ impl Record {
             code::MAX_POOL2D if self.out_exponent != in_exponent => {
                 return Err(self.refuse(Field::OutExponent));
             }
+            code::GLOBAL_AVERAGE_POOL if self.out_exponent < in_exponent => {
+                return Err(self.refuse(Field::OutExponent));
+            }
             _ => true,
         };
         if self.c_out == 0 || (keeps_channels && self.c_out != input.c) {
@@ -224,57 +244,45 @@ impl Record {
         }
     }
 
-    /// The operator behind the record, on `input`.
-    pub(super) fn layer<'m>(
+    /// The operator behind the record, on `input`. What [`Self::check`] refuses has an answer here too,
+    /// which nobody asks for.
+    pub(super) fn operator<'m>(
         &self,
         bytes: &'m [u8],
         input: Hwc,
         in_exponent: u8,
-    ) -> Result<Layer<'m>, FormatError> {
-        let section = |at: usize, len: usize| {
-            let end = at.checked_add(len);
-            end.and_then(|end| bytes.get(at..end)).unwrap_or(&[])
-        };
+    ) -> Result<Operator<'m>, ShapeError> {
         let taps = self.taps(input).unwrap_or(0);
-        let weight = section(self.weight, taps.saturating_mul(self.c_out));
-        let weight: &[i8] = bytemuck::cast_slice(weight);
-        let bias = Bias::new(section(self.bias, 4 * self.c_out).as_chunks::<4>().0);
-        let shift = section(self.shift, self.c_out);
+        let weights: &[i8] = bytemuck::cast_slice(bytes);
+        let weight = section(weights, self.weight, taps.saturating_mul(self.c_out));
+        let bias = Bias::new(section(bytes, self.bias, 4 * self.c_out).as_chunks::<4>().0);
+        let shift = section(bytes, self.shift, self.c_out);
         let window = self.window;
-        let operator = match self.operator {
+        Ok(match self.operator {
             code::CONV2D if window == ONE_PIXEL => {
-                Pointwise::new(input, weight, bias, shift).map(Operator::Pointwise)
+                Operator::Pointwise(Pointwise::new(input, weight, bias, shift)?)
             }
-            code::CONV2D => Conv2d::new(input, window, weight, bias, shift).map(Operator::Conv2d),
-            code::DEPTHWISE_CONV2D => DepthwiseConv2d::new(input, window, weight, bias, shift)
-                .map(Operator::DepthwiseConv2d),
-            code::LINEAR => Linear::new(input, weight, bias, shift).map(Operator::Linear),
-            code::GLOBAL_AVERAGE_POOL => match self.out_exponent.checked_sub(in_exponent) {
-                Some(finer) => {
-                    GlobalAveragePool::new(input, finer).map(Operator::GlobalAveragePool)
-                }
-                None => return Err(self.refuse(Field::OutExponent)),
-            },
-            code::MAX_POOL2D => MaxPool2d::new(input, window).map(Operator::MaxPool2d),
-            _ => return Err(self.refuse(Field::Operator)),
-        };
-        Ok(Layer {
-            operator: operator.map_err(|error| self.shape(error))?,
-            out_exponent: self.out_exponent,
+            code::CONV2D => Operator::Conv2d(Conv2d::new(input, window, weight, bias, shift)?),
+            code::DEPTHWISE_CONV2D => {
+                Operator::DepthwiseConv2d(DepthwiseConv2d::new(input, window, weight, bias, shift)?)
+            }
+            code::LINEAR => Operator::Linear(Linear::new(input, weight, bias, shift)?),
+            code::GLOBAL_AVERAGE_POOL => {
+                let finer = self.out_exponent.saturating_sub(in_exponent);
+                Operator::GlobalAveragePool(GlobalAveragePool::new(input, finer)?)
+            }
+            _ => Operator::MaxPool2d(MaxPool2d::new(input, window)?),
         })
+    }
+
+    pub(super) const fn out_exponent(&self) -> u8 {
+        self.out_exponent
     }
 
     const fn refuse(&self, field: Field) -> FormatError {
         FormatError::Layer {
             layer: self.index,
             field,
-        }
-    }
-
-    const fn shape(&self, error: ShapeError) -> FormatError {
-        FormatError::Shape {
-            layer: self.index,
-            error,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct ModelView<'m> {
     arena_len: usize,
     embedding_len: usize,
     decider: Decider<'m>,
-    provenance: &'m str,
+    provenance: &'m [u8],
 }
 
 impl<'m> ModelView<'m> {
@@ -55,8 +55,6 @@ impl<'m> ModelView<'m> {
         }
         let decider = read_head(bytes, embedding_len, &mut sections)?;
         let text = sections.take(read_len(bytes, field::PROVENANCE)?, None)?;
-        let provenance = core::str::from_utf8(text.trim_ascii_end())
-            .map_err(|_| FormatError::Field(Field::Provenance))?;
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
         let layers = Layers::new(bytes, n_layers, input, input_exponent);
@@ -76,7 +74,7 @@ impl<'m> ModelView<'m> {
             arena_len: arena,
             embedding_len,
             decider,
-            provenance,
+            provenance: text,
         })
     }
 
@@ -140,10 +138,11 @@ impl<'m> ModelView<'m> {
         array(self.bytes, field::FINGERPRINT).unwrap_or([0; 16])
     }
 
-    /// Where the model comes from, as its writer put it.
+    /// Where the model comes from, as its writer put it; empty when that is no text.
     #[must_use]
-    pub const fn provenance(&self) -> &'m str {
-        self.provenance
+    pub fn provenance(&self) -> &'m str {
+        // Here and not when the file is read: a device that shows no text needs no Unicode.
+        core::str::from_utf8(self.provenance.trim_ascii_end()).unwrap_or_default()
     }
 }
 
@@ -213,14 +212,23 @@ fn check_layers(
     for index in 0..n_layers {
         let record = Record::read(bytes, index)?;
         record.check(shape, exponent, &mut sections)?;
-        let layer = record.layer(bytes, shape, exponent)?;
-        if let Some(filters) = layer.operator.filters() {
+        let operator = record.operator(bytes, shape, exponent);
+        let operator = match &operator {
+            Ok(operator) => operator,
+            Err(error) => {
+                return Err(FormatError::Shape {
+                    layer: index,
+                    error: *error,
+                });
+            }
+        };
+        if let Some(filters) = operator.filters() {
             for (channel, c) in filters.channels().enumerate() {
                 certify(c.weights(), c.bias, c.shift, Some(index), channel)?;
             }
         }
-        shape = layer.operator.output();
-        exponent = layer.out_exponent;
+        shape = operator.output();
+        exponent = record.out_exponent();
     }
     Ok((shape, sections))
 }

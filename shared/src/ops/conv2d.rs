@@ -182,6 +182,7 @@ mod tests {
 
     /// Every shape of the shipped networks, where a kernel's blocks have no tail.
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn whole_blocks_equal_reference() {
         for (side, c_in, c_out, stride) in [
             (48, 1, 32, 2),

@@ -18,7 +18,7 @@ pub(crate) fn cases(count: u32) -> ProptestConfig {
 }
 
 /// Loops over every bit of a file go on by this much: a prime, so that each bit of a byte has its turn.
-pub(crate) const STEP: usize = if cfg!(miri) { 149 } else { 1 };
+pub(crate) const STEP: usize = if cfg!(miri) { 499 } else { 1 };
 
 /// Weights, biases and shifts of some channels. Biases and shifts put the accumulators below,
 /// inside and above the range of an activation, ties included.

@@ -12,7 +12,7 @@ use shared::ops::global_average_pool::GlobalAveragePool;
 use shared::ops::linear::Linear;
 use shared::ops::max_pool2d::MaxPool2d;
 use shared::ops::pointwise::Pointwise;
-use shared::shape::{Hwc, Window};
+use shared::shape::{Hwc, ShapeError, Window};
 
 use crate::source::{Source, stretch};
 
@@ -66,31 +66,12 @@ pub fn run(bytes: &[u8]) {
         3 => Linear::new(input, &weight, bias, &shift).map(Operator::Linear),
         4 => MaxPool2d::new(input, window).map(Operator::MaxPool2d),
         5 => GlobalAveragePool::new(input, finer).map(Operator::GlobalAveragePool),
-        _ => Conv2d::new(input, window, &weight, bias, &shift).and_then(|conv| {
-            let kernel = usize::from(finer % 5);
-            let pool = Window {
-                kernel,
-                stride: kernel + usize::from(finer / 9),
-                pad: 0,
-            };
-            let pool = MaxPool2d::new(conv.output(), pool)?;
-            let fused = ConvMaxPool2d::new(conv, pool).expect("windows that lie apart");
-            Ok(Operator::ConvMaxPool2d(fused))
-        }),
+        _ => Conv2d::new(input, window, &weight, bias, &shift).and_then(|conv| pooled(conv, finer)),
     };
     let Ok(operator) = operator else {
         return;
     };
-    let mut got = vec![0xa5; operator.output().len()];
-    let mut scratch = vec![0x5a; operator.scratch_len()];
-    let mut expected = vec![0x3c; got.len()];
-    assert_eq!(operator.run(x, &mut got, &mut scratch), Ok(()));
-    assert_eq!(operator.reference(x, &mut expected), Ok(()));
-    assert!(got == expected, "{operator:?}: {got:?} is not {expected:?}");
-    if !scratch.is_empty() {
-        let short = &mut scratch[1..];
-        assert!(operator.run(x, &mut got, short).is_err());
-    }
+    let got = equals_reference(&operator, x);
     let exact = match &operator {
         Operator::Conv2d(_) | Operator::Pointwise(_) | Operator::Linear(_) => Some(false),
         Operator::DepthwiseConv2d(_) => Some(true),
@@ -112,6 +93,34 @@ pub fn run(bytes: &[u8]) {
         };
         is_exact(&operator, shape, window, depthwise, x, &got);
     }
+}
+
+/// A convolution together with a pooling whose windows lie apart.
+fn pooled(conv: Conv2d<'_>, style: u8) -> Result<Operator<'_>, ShapeError> {
+    let kernel = usize::from(style % 5);
+    let window = Window {
+        kernel,
+        stride: kernel + usize::from(style / 9),
+        pad: 0,
+    };
+    let pool = MaxPool2d::new(conv.output(), window)?;
+    let fused = ConvMaxPool2d::new(conv, pool).expect("windows that lie apart");
+    Ok(Operator::ConvMaxPool2d(fused))
+}
+
+/// The output, after the kernel and the specification agreed on it; a short scratch is refused.
+fn equals_reference(operator: &Operator<'_>, x: &[u8]) -> Vec<u8> {
+    let mut got = vec![0xa5; operator.output().len()];
+    let mut scratch = vec![0x5a; operator.scratch_len()];
+    let mut expected = vec![0x3c; got.len()];
+    assert_eq!(operator.run(x, &mut got, &mut scratch), Ok(()));
+    assert_eq!(operator.reference(x, &mut expected), Ok(()));
+    assert!(got == expected, "{operator:?}: {got:?} is not {expected:?}");
+    if !scratch.is_empty() {
+        let short = &mut scratch[1..];
+        assert!(operator.run(x, &mut got, short).is_err());
+    }
+    got
 }
 
 /// Weights that keep the certificate's limit, which the kernels of a processor rely on.

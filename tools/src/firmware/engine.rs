@@ -1,7 +1,8 @@
 //! What the engine takes of the flash: parsing, encoding and deciding, with every operator.
 //!
 //! In: a board and a choice of kernels. Out: bytes of code and constants by crate, without the vector
-//! table and the start-up code, and whether any of it is floating point.
+//! table and the start-up code, and whether any of it is floating point. What the compiler's run-time
+//! library adds (`memcpy`, `memset`: every program has them) is said beside it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +14,9 @@ use rustc_demangle::demangle;
 use super::{Board, Program, audit, build_with};
 use crate::{Progress, SetupError};
 
-/// The engine with portable kernels, optimised for size, takes no more than this. The goal is 8 KiB;
-/// this is where it stands, so that it does not grow unseen.
-pub const LIMIT: u64 = 12 * 1024;
+/// The engine with portable kernels, optimised for size, takes no more than this beside the run-time
+/// library.
+pub const LIMIT: u64 = 8 * 1024;
 
 /// Which kernels the engine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +39,18 @@ pub enum Goal {
 /// What an engine weighs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// Bytes of code by crate; `run-time library` is what the compiler adds for copying memory.
+    /// Bytes of code by crate.
     pub code: BTreeMap<String, u64>,
     /// Bytes of constants.
     pub constants: u64,
-    /// Instructions of the floating-point unit in the crate `shared` and the engine.
+    /// Bytes of code that the compiler adds for copying and filling memory.
+    pub run_time: u64,
+    /// Instructions that compute in floating point, outside the run-time library.
     pub float_instructions: usize,
 }
 
 impl Weight {
-    /// Code and constants.
+    /// Code and constants, without the run-time library.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.code.values().sum::<u64>() + self.constants
@@ -60,7 +63,8 @@ impl fmt::Display for Weight {
         for (name, bytes) in &self.code {
             write!(f, " {name} {bytes},")?;
         }
-        write!(f, " constants {}", self.constants)
+        let (constants, run_time) = (self.constants, self.run_time);
+        write!(f, " constants {constants}; run-time library {run_time}")
     }
 }
 
@@ -108,15 +112,21 @@ fn read(path: &Path) -> Result<Weight, SetupError> {
         let (Ok(name), SymbolKind::Text) = (symbol.name(), symbol.kind()) else {
             continue;
         };
-        let Some(place) = place(name) else { continue };
-        *weight.code.entry(place.into()).or_default() += symbol.size();
-        if place != RUN_TIME {
-            // The lowest bit says that it is a Thumb function.
-            let start = symbol.address() & !1;
-            let at = usize::try_from(start.wrapping_sub(text.address())).unwrap_or(usize::MAX);
-            let body = code.get(at..).unwrap_or_default();
-            let body = body.get(..symbol.size() as usize).unwrap_or_default();
-            weight.float_instructions += float_instructions(body, start, &literals);
+        if symbol.size() == 0 {
+            continue;
+        }
+        match place(name) {
+            Place::Outside => {}
+            Place::RunTime => weight.run_time += symbol.size(),
+            Place::Crate(name) => {
+                *weight.code.entry(name.into()).or_default() += symbol.size();
+                // The lowest bit says that it is a Thumb function.
+                let start = symbol.address() & !1;
+                let at = usize::try_from(start.wrapping_sub(text.address())).unwrap_or(usize::MAX);
+                let body = code.get(at..).unwrap_or_default();
+                let body = body.get(..symbol.size() as usize).unwrap_or_default();
+                weight.float_instructions += float_instructions(body, start, &literals);
+            }
         }
     }
     if weight.code.contains_key("shared") {
@@ -126,10 +136,18 @@ fn read(path: &Path) -> Result<Weight, SetupError> {
     }
 }
 
-const RUN_TIME: &str = "run-time library";
+/// Where a function comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Of the engine.
+    Crate(&'static str),
+    /// Of the compiler's run-time library.
+    RunTime,
+    /// Start-up, the board, and what hides values from the optimiser.
+    Outside,
+}
 
-/// Where a function of the engine comes from; `None` for start-up code and the board's.
-fn place(symbol: &str) -> Option<&'static str> {
+fn place(symbol: &str) -> Place {
     const START_UP: [&str; 7] = [
         "Reset",
         "main",
@@ -143,16 +161,18 @@ fn place(symbol: &str) -> Option<&'static str> {
     // `<shared::model::Layers as core::iter::Iterator>::next` is of `shared`.
     let path = name.trim_start_matches(['<', '&']);
     match path.split("::").next().unwrap_or_default() {
-        "shared" => Some("shared"),
-        "core" => Some("core"),
-        "bytemuck" => Some("bytemuck"),
-        // The entry hides values from the optimiser, the rest is the engine.
-        "onelook_engine" if path.contains("__cortex_m_rt_main") => None,
-        "onelook_engine" => Some("engine"),
-        "firmware" | "cortex_m" | "cortex_m_rt" | "cortex_m_semihosting" => None,
-        other if START_UP.contains(&other) => None,
-        // `__aeabi_memcpy` and the like, and outlined pieces of functions.
-        _ => Some(RUN_TIME),
+        "core" if path.contains("black_box") => Place::Outside,
+        "onelook_engine" if path.contains("__cortex_m_rt_main") => Place::Outside,
+        "firmware" | "cortex_m" | "cortex_m_rt" | "cortex_m_semihosting" => Place::Outside,
+        other if START_UP.contains(&other) => Place::Outside,
+        "onelook_engine" => Place::Crate("engine"),
+        "shared" => Place::Crate("shared"),
+        "core" => Place::Crate("core"),
+        "crc" => Place::Crate("crc"),
+        "compiler_builtins" | "memcpy" | "memmove" | "memset" | "memcmp" => Place::RunTime,
+        name if name.starts_with("__aeabi_") => Place::RunTime,
+        // Whatever else there is takes flash as well.
+        _ => Place::Crate("other"),
     }
 }
 
@@ -175,7 +195,8 @@ impl Literals {
     }
 }
 
-/// Instructions of coprocessors 10 and 11, the floating-point unit, in Thumb code at `address`.
+/// Arithmetic of coprocessors 10 and 11, the floating-point unit, in Thumb code at `address`. Moves do
+/// not count: Helium's integer vectors are in the same registers.
 fn float_instructions(code: &[u8], address: u64, literals: &Literals) -> usize {
     let halves: Vec<u16> = code
         .as_chunks::<2>()
@@ -193,9 +214,10 @@ fn float_instructions(code: &[u8], address: u64, literals: &Literals) -> usize {
         }
         if wide {
             let second = halves.get(at + 1).copied().unwrap_or(0);
-            // A5.3.18: coprocessor instructions, then bits 11 to 9 of the second half.
-            let coprocessor = first & 0b1110_1100_0000_0000 == 0b1110_1100_0000_0000;
-            count += usize::from(coprocessor && (second >> 9) & 0b111 == 0b101);
+            // A5.3.18 and A6.4: 111x1110 in the first half; 101 in bits 11 to 9 and 0 in bit 4 of the
+            // second.
+            let arithmetic = (first >> 8) & 0b1110_1111 == 0b1110_1110;
+            count += usize::from(arithmetic && second & 0b1110_0001_0000 == 0b1010_0000_0000);
         }
         at += if wide { 2 } else { 1 };
     }
@@ -211,27 +233,30 @@ mod tests {
         for (symbol, expected) in [
             (
                 "_ZN6shared5model4plan9arena_len17h3f9adccf5a14dacaE",
-                Some("shared"),
+                Place::Crate("shared"),
             ),
             (
                 "_ZN88_$LT$shared..model..record..Layers$u20$as$u20$core..iter..traits..iterator..Iterator$GT$4next17h0565d62ca2c0abc1E",
-                Some("shared"),
+                Place::Crate("shared"),
             ),
             (
                 "_ZN4core3str8converts9from_utf817h0565d62ca2c0abc1E",
-                Some("core"),
+                Place::Crate("core"),
             ),
             (
                 "_ZN14onelook_engine6engine17h6c518e704d97c035E",
-                Some("engine"),
+                Place::Crate("engine"),
             ),
             (
                 "_ZN14onelook_engine18__cortex_m_rt_main17h34b11402f5140530E",
-                None,
+                Place::Outside,
             ),
-            ("_ZN8firmware5board4mps24exit17h5648a03cb9759cd2E", None),
-            ("Reset", None),
-            ("__aeabi_memcpy4", Some(RUN_TIME)),
+            (
+                "_ZN8firmware5board4mps24exit17h5648a03cb9759cd2E",
+                Place::Outside,
+            ),
+            ("Reset", Place::Outside),
+            ("__aeabi_memcpy4", Place::RunTime),
         ] {
             assert_eq!(place(symbol), expected, "{symbol}");
         }
@@ -245,8 +270,10 @@ mod tests {
         ];
         let literals = Literals([(0x100, false), (0x108, true)].into());
         assert_eq!(float_instructions(&code, 0x100, &literals), 1);
-        // A 32-bit store of core registers is none.
-        let code = [0x2d, 0xe9, 0xf0, 0x4a];
+        // push.w {r4-r7, r9, r11, lr}; vpush {d8}; vmov r0, s0: none computes.
+        let code = [
+            0x2d, 0xe9, 0xf0, 0x4a, 0x2d, 0xed, 0x02, 0x8b, 0x10, 0xee, 0x10, 0x0a,
+        ];
         assert_eq!(float_instructions(&code, 0x100, &literals), 0);
     }
 }
