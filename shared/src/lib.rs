@@ -39,6 +39,7 @@ mod checksum;
 pub mod decide;
 pub mod episode_file;
 pub mod image;
+pub mod link;
 pub mod model;
 pub mod net;
 pub mod ops;
