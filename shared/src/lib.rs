@@ -35,6 +35,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;
+pub mod capture;
 mod checksum;
 pub mod decide;
 pub mod episode_file;
@@ -45,3 +46,4 @@ pub mod net;
 pub mod ops;
 pub mod quant;
 pub mod shape;
+pub mod slots;
