@@ -45,5 +45,8 @@ pub mod model;
 pub mod net;
 pub mod ops;
 pub mod quant;
+pub mod session;
 pub mod shape;
 pub mod slots;
+pub mod store;
+pub mod support_set;

@@ -73,6 +73,9 @@ pub struct Identity {
     pub store: store::Layout,
     /// Where models lie that can be replaced.
     pub slots: Option<slots::Layout>,
+    /// Whether a signature is that of who may send models, over a model's SHA-256; without it every
+    /// model is taken.
+    pub is_signed: Option<fn(&[u8; 32], &[u8]) -> bool>,
 }
 
 /// The device's life.

@@ -86,6 +86,17 @@ pub enum SlotError {
     Flash,
 }
 
+/// A whole file that waits for its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Where in the flash it starts.
+    pub at: u32,
+    /// Its bytes.
+    pub len: u32,
+    /// Of its content.
+    pub sha256: [u8; 32],
+}
+
 /// An update under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Update {
@@ -218,7 +229,7 @@ impl Slots {
     ///
     /// # Errors
     /// [`SlotError::NotBegun`], [`SlotError::Incomplete`], [`SlotError::Digest`] or [`SlotError::Flash`].
-    pub fn verify<F: NorFlash>(&self, flash: &mut F) -> Result<(u32, u32), SlotError> {
+    pub fn verify<F: NorFlash>(&self, flash: &mut F) -> Result<Verified, SlotError> {
         let update = self.update.ok_or(SlotError::NotBegun)?;
         if update.next < update.len {
             let next = update.next;
@@ -236,7 +247,11 @@ impl Slots {
             offset += count;
         }
         if hash.finalize().as_slice() == update.sha256 {
-            Ok((at, update.len))
+            Ok(Verified {
+                at,
+                len: update.len,
+                sha256: update.sha256,
+            })
         } else {
             Err(SlotError::Digest)
         }

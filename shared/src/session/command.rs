@@ -102,7 +102,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
                 let next = slots.write(&mut self.flash, offset, bytes);
                 next.map(|next| Reply::Written { next }).map_err(update_fault)
             }
-            Command::UpdateCommit { .. } => self.update_commit(),
+            Command::UpdateCommit { signature } => self.update_commit(signature),
             Command::UpdateAbort => {
                 self.slots.as_mut().ok_or(UNSUPPORTED)?.abort();
                 Ok(Reply::Done { samples: 0 })
@@ -235,11 +235,17 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         next.map(|next| Reply::Written { next }).map_err(update_fault)
     }
 
-    /// Takes the model that was written, if it is whole, one of this version, and fits.
-    fn update_commit(&mut self) -> Result<'static> {
+    /// Takes the model that was written, if it is whole, signed by who must sign it, one of this
+    /// version, and fits.
+    fn update_commit(&mut self, signature: Option<&[u8]>) -> Result<'static> {
         let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
-        let (at, len) = slots.verify(&mut self.flash).map_err(update_fault)?;
-        let bytes = self.flash.mapped(at, len).ok_or(Fault::Flash)?;
+        let file = slots.verify(&mut self.flash).map_err(update_fault)?;
+        if let Some(is_signed) = self.identity.is_signed
+            && !signature.is_some_and(|signature| is_signed(&file.sha256, signature))
+        {
+            return Err(Fault::Update(UpdateFault::Signature));
+        }
+        let bytes = self.flash.mapped(file.at, file.len).ok_or(Fault::Flash)?;
         let model = ModelView::new_checked(bytes);
         let model = model.map_err(|_| Fault::Update(UpdateFault::Model))?;
         if !super::fits(&model, self.arena.len()) {

@@ -9,7 +9,7 @@ use embedded_storage::nor_flash::NorFlash;
 use super::line::Line;
 use super::{Action, Core, Mapped, Press};
 use crate::capture::{Look, REVISION};
-use crate::decide::{Decision, decide};
+use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
 use crate::image::resample_area_of;
 use crate::link::{
     CameraFault, Candidate, Enrolled, Event, Fault, MAX_LABEL, Reply, Verdict,
@@ -300,33 +300,41 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         Ok(())
     }
 
-    fn decision(&self, model: &ModelView<'_>) -> Option<Decision> {
+    /// The class and the logit of every sample that was compared.
+    fn logits(&self) -> impl Iterator<Item = (usize, i32)> {
         let samples = self.support.samples().zip(&self.logits);
-        let scores = samples.map(|(sample, &logit)| (sample.class, logit));
-        let settings = self.support.settings();
-        decide(
-            scores.filter(|&(_, logit)| logit != i32::MIN),
-            model.calibration(),
-            settings.far_ppm,
-        )
+        let logits = samples.map(|(sample, &logit)| (sample.class, logit));
+        logits.filter(|&(_, logit)| logit != i32::MIN)
+    }
+
+    fn candidate(&self, scored: Scored) -> Candidate<'_> {
+        Candidate {
+            label: self.support.label(scored.class),
+            logit: scored.logit,
+        }
     }
 
     /// Which class the embedding belongs to.
     fn score(&mut self, model: &ModelView<'_>) -> Result<Verdict<'_>, Fault<'static>> {
         self.compare(model)?;
-        let decision = self.decision(model).ok_or(Fault::NothingEnrolled)?;
-        let candidate = |(class, logit)| Candidate {
-            label: self.support.label(class),
-            logit,
+        let settings = self.support.settings();
+        let policy = Policy {
+            far_ppm: settings.far_ppm,
+            offset: settings.offset,
         };
-        let threshold = decision
-            .threshold
-            .saturating_add(self.support.settings().offset);
+        let thresholds = Thresholds::new(model.calibration());
+        let decision = decide(self.logits(), &thresholds, policy);
+        let Decision {
+            known,
+            best,
+            second,
+            threshold,
+        } = decision.map_err(|_| Fault::NothingEnrolled)?;
         let (_, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
         Ok(Verdict {
-            known: decision.best.1 >= threshold,
-            best: candidate(decision.best),
-            second: decision.second.map(candidate),
+            known,
+            best: self.candidate(best),
+            second: second.map(|second| self.candidate(second)),
             threshold,
             logit_exponent: model.decider().logit_exponent(),
             quality: look.quality(),
@@ -342,10 +350,9 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     ) -> Result<Reply<'_>, Fault<'_>> {
         self.compare(model)?;
         if !force
-            && let Some((class, logit)) = self.other_class(model, label.text())
+            && let Some(other) = self.other_class(model, label.text())
         {
-            let label = self.support.label(class);
-            return Err(Fault::LooksLike(Candidate { label, logit }));
+            return Err(Fault::LooksLike(self.candidate(other)));
         }
         let id = self.encoder_id().ok_or(Fault::NoModel)?;
         let embedding = self.embedding.get(..model.embedding_len()).unwrap_or(&[]);
@@ -373,11 +380,11 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     }
 
     /// The class, other than `label`, that the embedding would be taken for.
-    fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<(usize, i32)> {
-        let decision = self.decision(model)?;
-        let (class, logit) = decision.best;
-        let known = logit >= decision.threshold;
-        (known && self.support.label(class) != label).then_some((class, logit))
+    fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<Scored> {
+        let own = self.support.class(label);
+        let others = self.logits().filter(|&(class, _)| Some(class) != own);
+        let thresholds = Thresholds::new(model.calibration());
+        looks_like(others, &thresholds).ok().flatten()
     }
 
     /// A name that no class has: `mark 1`, `mark 2` and so on.
@@ -385,9 +392,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let names = (1..=99_u8).filter_map(|number| {
             let mut text = *b"mark 00";
             let (tens, ones) = (number / 10, number % 10);
-            if let [.., high, low] = &mut text {
-                (*high, *low) = (b'0' + tens, b'0' + ones);
-            }
+            let [.., high, low] = &mut text;
+            (*high, *low) = (b'0' + tens, b'0' + ones);
             Label::new(core::str::from_utf8(&text).ok()?)
         });
         let mut free = names.filter(|name| self.support.class(name.text()).is_none());
