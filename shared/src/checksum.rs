@@ -1,4 +1,4 @@
-//! The checksum of files and records: CRC-32 as in zip (ISO-HDLC).
+//! The checksum of model and trials files and of the log in flash: CRC-32 as in zip (ISO-HDLC).
 //!
 //! In: bytes. Out: 32 bits. Without a table: it would take 1 KiB of a firmware's flash, and a device
 //! checks a file once.
@@ -17,15 +17,18 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
 pub(crate) struct Crc32(Digest<'static, u32, NoTable>);
 
 impl Crc32 {
-    pub(crate) fn new() -> Self {
-        static CRC_32: Crc<u32, NoTable> = CRC;
-        Self(CRC_32.digest())
+    /// Of nothing.
+    pub(crate) const fn new() -> Self {
+        const CRC_REF: &Crc<u32, NoTable> = &CRC;
+        Self(CRC_REF.digest())
     }
 
+    /// Of `bytes` too.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
+    /// Of all there was.
     pub(crate) fn finish(self) -> u32 {
         self.0.finalize()
     }

@@ -26,7 +26,9 @@
 //! | [`decide`]       | embeddings to logits to a decision                                   |
 //! | [`image`]        | any grey image to the network's input                                |
 //! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
-//! | `checksum`       | of both files                                                        |
+//! | [`store`]        | a log in flash that survives power cuts                              |
+//! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |
+//! | `checksum`       | of both files and the log                                            |
 //!
 //! # Capture to verdict
 //!
