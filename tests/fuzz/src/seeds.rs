@@ -3,7 +3,7 @@
 //! `cargo xtask fuzz --write-seeds` puts them into `corpus/`; a test sees that they are there.
 
 use shared::episode_file::{EpisodeRepr, TrialRepr};
-use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
+use shared::model::{CalibrationRepr, FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
 use shared::shape::{Hwc, Window};
 
 /// One file of the corpus.
@@ -82,7 +82,24 @@ const HALVING: Window = Window {
     pad: 0,
 };
 
-fn emit(side: usize, layers: &[LayerRepr<'_>], head: &[i8]) -> Vec<u8> {
+/// Thresholds that rise by 16 for each doubling and by 64 for each rate.
+fn calibration() -> CalibrationRepr {
+    CalibrationRepr {
+        draws: 20_000,
+        pairs: 10_000,
+        thresholds: std::array::from_fn(|row| {
+            std::array::from_fn(|column| 16 * row as i32 + 64 * column as i32 - 256)
+        }),
+        genuine: std::array::from_fn(|i| 32 * i as i32 + 256),
+    }
+}
+
+fn emit(
+    side: usize,
+    layers: &[LayerRepr<'_>],
+    head: &[i8],
+    calibration: Option<CalibrationRepr>,
+) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(side, side, 1),
         input_exponent: 8,
@@ -93,6 +110,7 @@ fn emit(side: usize, layers: &[LayerRepr<'_>], head: &[i8]) -> Vec<u8> {
             bias: 700,
             logit_exponent: 12,
         },
+        calibration,
         provenance: "a seed",
     };
     let mut bytes = vec![0; model.buffer_len()];
@@ -135,7 +153,7 @@ fn every_operator() -> Vec<u8> {
             filters: filters(&[3, 5, -2, 1, 1, 7], 2),
         },
     ];
-    emit(8, &layers, &[-2; 2])
+    emit(8, &layers, &[-2; 2], Some(calibration()))
 }
 
 /// 6×6×1 → conv, stride 2 → 3×3×3 → pool → 1×1×3.
@@ -151,7 +169,7 @@ fn conv_and_pool() -> Vec<u8> {
         },
         LayerRepr::MaxPool2d { window: HALVING },
     ];
-    emit(6, &layers, &[-2, -3, -4])
+    emit(6, &layers, &[-2, -3, -4], None)
 }
 
 /// 2×2×1 → linear → 3 → linear → 1.
@@ -164,7 +182,7 @@ fn two_linear() -> Vec<u8> {
             filters: filters(&[20, 30, -40], 1),
         },
     ];
-    emit(2, &layers, &[-9])
+    emit(2, &layers, &[-9], Some(calibration()))
 }
 
 /// Two trials, two-way, one shot, four images of 3×2.
