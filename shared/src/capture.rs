@@ -10,8 +10,8 @@ use crate::shape::Hwc;
 /// Grows with every change of what a grey value becomes, so that samples are embedded again.
 pub const REVISION: u8 = 1;
 
-/// Most pixels of a picture: 128 × 128.
-pub const MAX_PIXELS: usize = 128 * 128;
+/// Most pixels of a picture: as many as a sample may have.
+pub const MAX_PIXELS: usize = crate::support_set::MAX_CAPTURE;
 
 /// Ink differs from paper by no less than this, or there is no mark.
 const EMPTY: u8 = 16;

@@ -33,7 +33,7 @@
 //! # Capture to verdict
 //!
 //! [`image::resample_area`] → [`net::Encoder::embed`] → [`decide::Decider::logit`] per support
-//! embedding → [`decide::nearest`].
+//! embedding → [`decide::decide`].
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;

@@ -126,7 +126,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
         in_use: Option<usize>,
         arena: &'m mut [u8],
         pixels: &'m mut [u8],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StoreError<F::Error>> {
         let (support, report) = SupportSet::mount(&mut flash, identity.store)?;
         let model = model.filter(|model| fits(model, arena.len()));
         let mut session = Self {
@@ -137,7 +137,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
                 model,
                 in_use,
                 slots: identity.slots.map(Slots::new),
-                damaged: report.damaged,
+                damaged: u16::try_from(report.damaged).unwrap_or(u16::MAX),
                 support,
                 arena,
                 picture: Picture::new(pixels),

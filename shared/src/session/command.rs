@@ -8,13 +8,12 @@ use embedded_storage::nor_flash::NorFlash;
 use super::job::{Job, Label, Purpose, fault_of};
 use super::line::Answer;
 use super::{Core, Mapped, selftest};
-use crate::checksum::crc32;
 use crate::link::{
     Command, Fault, Hello, Info, MAX_CHUNK, PROTOCOL, Reply, Sample, Settings, Target, UpdateFault,
 };
 use crate::model::ModelView;
 use crate::slots::SlotError;
-use crate::support_set::MAX_SAMPLES;
+use crate::support_set::{MAX_SAMPLES, SupportSetError, capture_crc};
 
 /// One million in a million: everything is accepted anyway.
 const MAX_PPM: u32 = 1_000_000;
@@ -56,7 +55,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         if !force && !self.picture.is_good() {
             return Err(Fault::Quality(look.quality()));
         }
-        if let Some(sample) = self.support.find_capture(crc32(pixels)).filter(|_| !force) {
+        if let Some(sample) = self.support.find_capture(capture_crc(pixels)).filter(|_| !force) {
             return Err(Fault::Duplicate { sample });
         }
         if self.support.len() >= MAX_SAMPLES {
@@ -91,10 +90,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             Command::ReadLogits { offset } => self.read_logits(offset),
             Command::List { index } => self.list(usize::from(index)),
             Command::ReadSample { sample, offset } => self.read_sample(sample, offset),
-            Command::Forget { target } => self.forget(&target),
+            Command::Forget { target } => self.forget(target),
             Command::Rename { from, to } => self.rename(from, to),
-            Command::Undo => self.undo(),
-            Command::Settings => Ok(Reply::Settings(self.support.settings())),
+            Command::Undo => done(self.support.undo(&mut self.flash)),
+            Command::Settings => Ok(Reply::Settings(self.settings())),
             Command::Configure { settings } => self.configure(settings),
             Command::UpdateBegin { len, sha256 } => self.update_begin(len, sha256),
             Command::UpdateWrite { offset, bytes } => {
@@ -134,7 +133,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             input: input.map_or([0; 2], |input| [input.h as u16, input.w as u16]),
             max_capture: self.picture.limit(),
             samples: self.support.len() as u16,
-            classes: self.support.n_classes() as u16,
+            classes: self.support.classes() as u16,
             max_samples: MAX_SAMPLES as u16,
             flash_free: self.support.flash_free(),
             flash_bank: self.identity.store.bank_len,
@@ -168,7 +167,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let sample = found.ok_or(Fault::NoSuchSample)?;
         Ok(Reply::Sample(Sample {
             sample: sample.id,
-            label: self.support.label(sample.class),
+            label: self.support.label(sample.class).unwrap_or(""),
             h: sample.h,
             w: sample.w,
             fresh: self.encoder_id() == Some(sample.fingerprint),
@@ -194,30 +193,12 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         })
     }
 
-    fn forget(&mut self, target: &Target<'_>) -> Result<'static> {
-        match *target {
-            Target::Class(label) if self.support.class(label).is_none() => {
-                return Err(Fault::NoSuchClass);
-            }
-            Target::Sample(id) if !self.support.samples().any(|sample| sample.id == id) => {
-                return Err(Fault::NoSuchSample);
-            }
-            _ => {}
-        }
+    fn forget(&mut self, target: Target<'_>) -> Result<'static> {
         done(self.support.forget(&mut self.flash, target))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<'static> {
-        Label::new(to).ok_or(Fault::Label)?;
-        self.support.class(from).ok_or(Fault::NoSuchClass)?;
         done(self.support.rename(&mut self.flash, from, to))
-    }
-
-    fn undo(&mut self) -> Result<'static> {
-        if !self.support.can_undo() {
-            return Err(Fault::NothingToUndo);
-        }
-        done(self.support.undo(&mut self.flash))
     }
 
     fn configure(&mut self, settings: Settings) -> Result<'static> {
@@ -282,8 +263,8 @@ fn chunk(whole: &[u8], offset: u32) -> Result<'_> {
     })
 }
 
-fn done(samples: core::result::Result<u16, crate::store::StoreError>) -> Result<'static> {
-    let samples = samples.map_err(|error| fault_of(&error))?;
+fn done<E>(samples: core::result::Result<usize, SupportSetError<E>>) -> Result<'static> {
+    let samples = samples.map_err(|error| fault_of(&error))? as u16;
     Ok(Reply::Done { samples })
 }
 

@@ -12,12 +12,12 @@ use crate::capture::{Look, REVISION};
 use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
 use crate::image::resample_area_of;
 use crate::link::{
-    CameraFault, Candidate, Enrolled, Event, Fault, MAX_LABEL, Reply, Verdict,
+    CameraFault, Candidate, Enrolled, Event, Fault, MAX_LABEL, Reply, Settings, Verdict,
 };
 use crate::model::ModelView;
 use crate::net::{Encoder, Stage};
 use crate::shape::{Hwc, ShapeError};
-use crate::store::StoreError;
+use crate::support_set::{MAX_CAPTURE, NewSample, SupportSetError};
 
 /// A label by value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,8 +156,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     /// Samples that wait for an embedding by this model.
     pub(super) fn stale(&self) -> usize {
         let id = self.encoder_id();
-        let samples = self.support.samples();
-        id.map_or(0, |id| samples.filter(|s| s.fingerprint != id).count())
+        id.map_or(0, |id| self.support.stale(&id))
     }
 
     fn stale_sample(&self) -> Option<u32> {
@@ -307,9 +306,18 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         logits.filter(|&(_, logit)| logit != i32::MIN)
     }
 
+    /// What a user has set, or what holds until then.
+    pub(super) fn settings(&self) -> Settings {
+        let policy = Policy::default();
+        self.support.settings().unwrap_or(Settings {
+            far_ppm: policy.far_ppm,
+            offset: policy.offset,
+        })
+    }
+
     fn candidate(&self, scored: Scored) -> Candidate<'_> {
         Candidate {
-            label: self.support.label(scored.class),
+            label: self.support.label(scored.class).unwrap_or(""),
             logit: scored.logit,
         }
     }
@@ -317,7 +325,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     /// Which class the embedding belongs to.
     fn score(&mut self, model: &ModelView<'_>) -> Result<Verdict<'_>, Fault<'static>> {
         self.compare(model)?;
-        let settings = self.support.settings();
+        let settings = self.settings();
         let policy = Policy {
             far_ppm: settings.far_ppm,
             offset: settings.offset,
@@ -360,28 +368,27 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         if !force && !self.picture.is_good() {
             return Err(Fault::Quality(look.quality()));
         }
-        let sample = self
-            .support
-            .enrol(
-                &mut self.flash,
-                label.text(),
-                (shape.h as u16, shape.w as u16),
-                pixels,
-                embedding,
-                id,
-            )
-            .map_err(|error| fault_of(&error))?;
+        let sample = NewSample {
+            label: label.text(),
+            h: shape.h as u16,
+            w: shape.w as u16,
+            capture: pixels,
+            embedding,
+            fingerprint: id,
+        };
+        let sample = self.support.enrol(&mut self.flash, &sample);
+        let sample = sample.map_err(|error| fault_of(&error))?;
         Ok(Reply::Enrolled(Enrolled {
             sample,
             quality: look.quality(),
             samples: self.support.len() as u16,
-            classes: self.support.n_classes() as u16,
+            classes: self.support.classes() as u16,
         }))
     }
 
     /// The class, other than `label`, that the embedding would be taken for.
     fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<Scored> {
-        let own = self.support.class(label);
+        let own = self.support.class_of(label);
         let others = self.logits().filter(|&(class, _)| Some(class) != own);
         let thresholds = Thresholds::new(model.calibration());
         looks_like(others, &thresholds).ok().flatten()
@@ -396,7 +403,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             (*high, *low) = (b'0' + tens, b'0' + ones);
             Label::new(core::str::from_utf8(&text).ok()?)
         });
-        let mut free = names.filter(|name| self.support.class(name.text()).is_none());
+        let mut free = names.filter(|name| self.support.class_of(name.text()).is_none());
         let fallback = Label {
             bytes: [b'?'; MAX_LABEL],
             len: 1,
@@ -432,10 +439,18 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     }
 }
 
-/// What a host is told when the store refuses.
-pub(super) const fn fault_of(error: &StoreError) -> Fault<'static> {
+/// What a host is told when the support set refuses.
+pub(super) const fn fault_of<E>(error: &SupportSetError<E>) -> Fault<'static> {
     match error {
-        StoreError::Full => Fault::Full,
-        _ => Fault::Flash,
+        SupportSetError::Label => Fault::Label,
+        SupportSetError::NoSuchSample => Fault::NoSuchSample,
+        SupportSetError::NoSuchClass => Fault::NoSuchClass,
+        SupportSetError::NothingToUndo => Fault::NothingToUndo,
+        SupportSetError::TooManySamples | SupportSetError::Full { .. } => Fault::Full,
+        SupportSetError::CaptureSize => Fault::CaptureSize {
+            max: MAX_CAPTURE as u32,
+        },
+        // A model whose embedding is too long is not run: see `Session::start`.
+        SupportSetError::EmbeddingSize | SupportSetError::Store(_) => Fault::Flash,
     }
 }

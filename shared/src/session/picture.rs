@@ -1,9 +1,9 @@
 //! The capture buffer: one picture, from the camera or, piece by piece, from the host.
 
 use crate::capture::Look;
-use crate::checksum::crc32;
 use crate::link::{CameraFault, Captured, Fault, Quality};
 use crate::shape::Hwc;
+use crate::support_set::capture_crc;
 
 /// A picture and what is known of it.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<'m> Picture<'m> {
         if pixels.iter().all(|&grey| grey == 0) {
             return Err(Fault::Camera(CameraFault::Black));
         }
-        let crc = crc32(pixels);
+        let crc = capture_crc(pixels);
         if self.last.replace(crc) == Some(crc) {
             return Err(Fault::Camera(CameraFault::Frozen));
         }
