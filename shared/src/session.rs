@@ -188,10 +188,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
 
     /// Answers [`Action::Capture`]: `fill` writes a grey picture `[h][w]` into the buffer and says
     /// `(h, w)`, or why there is none.
-    pub fn captured(
-        &mut self,
-        fill: impl FnOnce(&mut [u8]) -> Result<(u16, u16), CameraFault>,
-    ) {
+    pub fn captured(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<(u16, u16), CameraFault>) {
         self.core.captured(fill, &mut self.line);
     }
 

@@ -241,7 +241,9 @@ impl Slots {
         while offset < update.len {
             let mut block = [0; BLOCK];
             let place = at.saturating_add(offset);
-            flash.read(place, &mut block).map_err(|_| SlotError::Flash)?;
+            flash
+                .read(place, &mut block)
+                .map_err(|_| SlotError::Flash)?;
             let count = (update.len - offset).min(BLOCK as u32);
             hash.update(block.get(..count as usize).unwrap_or(&[]));
             offset += count;
@@ -301,9 +303,7 @@ impl Slots {
     ) -> Result<(), SlotError> {
         let (start, sector) = (self.start(update.slot), sector_len::<F>());
         let index = update.next.checked_div(sector).unwrap_or(0);
-        let at = start
-            .saturating_add(sector)
-            .saturating_add(update.next);
+        let at = start.saturating_add(sector).saturating_add(update.next);
         if update.next.checked_rem(sector) == Some(0) {
             let end = at.saturating_add(sector);
             flash.erase(at, end).map_err(|_| SlotError::Flash)?;

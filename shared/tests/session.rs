@@ -16,8 +16,8 @@ mod flash;
 use desk::{Desk, empty, mark, model};
 use sha2::{Digest, Sha256};
 use shared::link::{
-    CameraFault, Command, Event, Fault, PROTOCOL, Packet, Quality, Reply, Settings, Target,
-    UpdateFault,
+    CameraFault, Command, Event, Fault, MAX_LABEL, PROTOCOL, Packet, Quality, Reply, Settings,
+    Target, UpdateFault,
 };
 use shared::model::ModelView;
 use shared::session::{Press, selftest};
@@ -104,29 +104,52 @@ fn forgetting_renaming_and_undoing() {
     assert_eq!(score(&mut desk, &mark(2, 1)), (true, "deux".into()));
     let from = "two";
     assert_eq!(desk.fault(Command::Rename { from, to: "x" }), "NoSuchClass");
-    assert_eq!(desk.fault(Command::Forget { target: Target::Sample(99) }), "NoSuchSample");
-    desk.done(Command::Forget { target: Target::All }, 2);
+    assert_eq!(
+        desk.fault(Command::Forget {
+            target: Target::Sample(99)
+        }),
+        "NoSuchSample"
+    );
+    desk.done(
+        Command::Forget {
+            target: Target::All,
+        },
+        2,
+    );
     assert_eq!(labels(&mut desk), [""; 0]);
 }
 
 #[test]
 fn an_enrolment_is_refused_with_its_reason() {
     let mut desk = Desk::new(&model(1));
-    let enrol = |label| Command::Enrol { label, force: false };
+    let long = "x".repeat(MAX_LABEL + 1);
+    let enrol = |label| Command::Enrol {
+        label,
+        force: false,
+    };
     assert_eq!(desk.fault(enrol("one")), "NoCapture");
     desk.show(&empty());
-    assert_eq!(desk.fault(enrol("one")), format!("Quality({:?})", Quality::Empty));
+    assert_eq!(
+        desk.fault(enrol("one")),
+        format!("Quality({:?})", Quality::Empty)
+    );
     desk.enrol("one", &mark(1, 0));
     desk.show(&mark(1, 0));
     assert_eq!(desk.fault(enrol("one")), "Duplicate { sample: 1 }");
     assert_eq!(desk.fault(enrol("")), "Label");
-    assert_eq!(desk.fault(enrol(&"x".repeat(33))), "Label");
+    assert_eq!(desk.fault(enrol(&long)), "Label");
     // Another drawing of it under another name.
     desk.show(&mark(1, 1));
     assert!(desk.fault(enrol("other")).starts_with("LooksLike"));
-    desk.ask(Command::Enrol { label: "other", force: true }, |result| {
-        assert!(matches!(result, Ok(Reply::Enrolled(_))), "{result:?}");
-    });
+    desk.ask(
+        Command::Enrol {
+            label: "other",
+            force: true,
+        },
+        |result| {
+            assert!(matches!(result, Ok(Reply::Enrolled(_))), "{result:?}");
+        },
+    );
 }
 
 #[test]
@@ -143,7 +166,10 @@ fn the_camera_is_to_blame_for_its_faults() {
     });
     assert_eq!(desk.fault(Command::Capture), fault(CameraFault::Frozen));
     desk.camera = Ok(vec![]);
-    assert_eq!(desk.fault(Command::Capture), fault(CameraFault::WrongFormat));
+    assert_eq!(
+        desk.fault(Command::Capture),
+        fault(CameraFault::WrongFormat)
+    );
     assert_eq!(desk.fault(Command::Score), "NoCapture");
 }
 
@@ -151,7 +177,10 @@ fn the_camera_is_to_blame_for_its_faults() {
 fn a_request_that_comes_again_is_not_carried_out_again() {
     let mut desk = Desk::new(&model(1));
     desk.show(&mark(1, 0));
-    let enrol = Command::Enrol { label: "one", force: false };
+    let enrol = Command::Enrol {
+        label: "one",
+        force: false,
+    };
     let first = desk.ask_as(7, enrol).unwrap();
     assert_eq!(desk.ask_as(7, enrol).unwrap(), first);
     assert_eq!(labels(&mut desk), ["one"]);
@@ -161,7 +190,10 @@ fn a_request_that_comes_again_is_not_carried_out_again() {
 fn another_version_is_told_so() {
     let mut desk = Desk::new(&model(1));
     let protocol = PROTOCOL + 1;
-    assert_eq!(desk.fault(Command::Hello { protocol }), format!("Protocol {{ speaks: {PROTOCOL} }}"));
+    assert_eq!(
+        desk.fault(Command::Hello { protocol }),
+        format!("Protocol {{ speaks: {PROTOCOL} }}")
+    );
 }
 
 #[test]
@@ -211,12 +243,21 @@ fn a_new_model_keeps_what_was_taught() {
     update(&mut desk, &new, 200);
     // Cut in the middle: the old model is in use, and the update goes on where it was.
     desk.power_off();
-    assert_eq!(desk.model_in_use(), ModelView::new_checked(&old).unwrap().fingerprint());
-    assert_eq!(desk.fault(Command::UpdateCommit { signature: None }), format!("Update({:?})", UpdateFault::NotBegun));
+    assert_eq!(
+        desk.model_in_use(),
+        ModelView::new_checked(&old).unwrap().fingerprint()
+    );
+    assert_eq!(
+        desk.fault(Command::UpdateCommit { signature: None }),
+        format!("Update({:?})", UpdateFault::NotBegun)
+    );
     update(&mut desk, &new, new.len());
     desk.done(Command::UpdateCommit { signature: None }, 2);
     desk.power_off();
-    assert_eq!(desk.model_in_use(), ModelView::new_checked(&new).unwrap().fingerprint());
+    assert_eq!(
+        desk.model_in_use(),
+        ModelView::new_checked(&new).unwrap().fingerprint()
+    );
     assert_eq!(score(&mut desk, &mark(2, 1)), (true, "two".into()));
     assert_eq!(labels(&mut desk), ["one", "two"]);
     desk.ask(Command::Info, |result| match result {
@@ -232,7 +273,10 @@ fn a_bad_model_is_not_taken() {
     damaged[100] ^= 1;
     update(&mut desk, &damaged, usize::MAX);
     let commit = Command::UpdateCommit { signature: None };
-    assert_eq!(desk.fault(commit), format!("Update({:?})", UpdateFault::Model));
+    assert_eq!(
+        desk.fault(commit),
+        format!("Update({:?})", UpdateFault::Model)
+    );
     // The bytes that come are not those that were announced.
     let good = model(2);
     let (len, sha256) = (good.len() as u32, [1; 32]);
@@ -241,7 +285,10 @@ fn a_bad_model_is_not_taken() {
         let offset = index as u32 * 64;
         desk.ask(Command::UpdateWrite { offset, bytes }, written);
     }
-    assert_eq!(desk.fault(commit), format!("Update({:?})", UpdateFault::Digest));
+    assert_eq!(
+        desk.fault(commit),
+        format!("Update({:?})", UpdateFault::Digest)
+    );
     let len = 1 << 30;
     let begun = desk.fault(Command::UpdateBegin { len, sha256 });
     assert!(begun.starts_with("Update(TooLarge"), "{begun}");

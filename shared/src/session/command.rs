@@ -44,18 +44,18 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     }
 
     /// What speaks against an enrolment before anything is embedded.
-    fn may_enrol(
-        &self,
-        label: &str,
-        force: bool,
-    ) -> core::result::Result<Purpose, Fault<'static>> {
+    fn may_enrol(&self, label: &str, force: bool) -> core::result::Result<Purpose, Fault<'static>> {
         let label = Label::new(label).ok_or(Fault::Label)?;
         self.has_picture()?;
         let (pixels, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
         if !force && !self.picture.is_good() {
             return Err(Fault::Quality(look.quality()));
         }
-        if let Some(sample) = self.support.find_capture(capture_crc(pixels)).filter(|_| !force) {
+        if let Some(sample) = self
+            .support
+            .find_capture(capture_crc(pixels))
+            .filter(|_| !force)
+        {
             return Err(Fault::Duplicate { sample });
         }
         if self.support.len() >= MAX_SAMPLES {
@@ -99,7 +99,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             Command::UpdateWrite { offset, bytes } => {
                 let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
                 let next = slots.write(&mut self.flash, offset, bytes);
-                next.map(|next| Reply::Written { next }).map_err(update_fault)
+                next.map(|next| Reply::Written { next })
+                    .map_err(update_fault)
             }
             Command::UpdateCommit { signature } => self.update_commit(signature),
             Command::UpdateAbort => {
@@ -213,7 +214,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     fn update_begin(&mut self, len: u32, sha256: [u8; 32]) -> Result<'static> {
         let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
         let next = slots.begin(&mut self.flash, self.in_use, len, sha256);
-        next.map(|next| Reply::Written { next }).map_err(update_fault)
+        next.map(|next| Reply::Written { next })
+            .map_err(update_fault)
     }
 
     /// Takes the model that was written, if it is whole, signed by who must sign it, one of this

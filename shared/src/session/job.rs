@@ -221,9 +221,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         line: &mut Line,
     ) {
         let len = model.embedding_len();
-        let taken = self.embedding.get_mut(..len).map(|embedding| {
-            Encoder::new(*model).finish(stage, self.arena, embedding)
-        });
+        let taken = self
+            .embedding
+            .get_mut(..len)
+            .map(|embedding| Encoder::new(*model).finish(stage, self.arena, embedding));
         if taken != Some(Ok(())) {
             line.answer(Err(Fault::NoModel));
             return;
@@ -357,9 +358,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         force: bool,
     ) -> Result<Reply<'_>, Fault<'_>> {
         self.compare(model)?;
-        if !force
-            && let Some(other) = self.other_class(model, label.text())
-        {
+        if !force && let Some(other) = self.other_class(model, label.text()) {
             return Err(Fault::LooksLike(self.candidate(other)));
         }
         let id = self.encoder_id().ok_or(Fault::NoModel)?;

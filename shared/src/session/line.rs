@@ -7,8 +7,8 @@ use embedded_storage::nor_flash::NorFlash;
 
 use super::{Core, Mapped};
 use crate::link::{
-    Command, Decoder, Event, Fault, FrameError, MAX_FRAME, PROTOCOL, Packet, Reply, Request, encode,
-    parse, request_id,
+    Command, Decoder, Event, Fault, FrameError, MAX_FRAME, PROTOCOL, Packet, Reply, Request,
+    encode, parse, request_id,
 };
 
 /// Room for an event's frame: two labels, their logits, and a line for a person.

@@ -2,22 +2,32 @@
 //! the wire.
 
 use shared::link::{
-    CameraFault, Command, Decoder, Fault, MAX_FRAME, PROTOCOL, Packet, Reply, Request, encode, parse,
+    CameraFault, Command, Decoder, Fault, MAX_FRAME, PROTOCOL, Packet, Reply, Request, encode,
+    parse,
 };
 use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
-use shared::session::{Action, Identity, Session};
+use shared::session::{Action, Identity, Mapped, Session};
 use shared::shape::{Hwc, Window};
 use shared::slots::{self, Slots};
 use shared::store;
 
-use crate::flash::Flash;
+use crate::flash;
+
+/// Flash with words and sectors as a microcontroller's.
+pub type Flash = flash::Flash<4, 4096, 4>;
+
+impl Mapped for Flash {
+    fn mapped(&self, at: u32, len: u32) -> Option<&[u8]> {
+        self.bytes.get(at as usize..)?.get(..len as usize)
+    }
+}
 
 /// Rows and columns of the pictures here.
 const SIDE: usize = 40;
 /// Their pixels.
 pub const PIXELS: usize = SIDE * SIDE;
 const STORE: store::Layout = store::Layout {
-    banks: [0, 128 << 10],
+    at: 0,
     bank_len: 128 << 10,
 };
 const SLOTS: slots::Layout = slots::Layout {
@@ -103,7 +113,7 @@ impl Desk {
             id: 0,
             now: 0,
         };
-        desk.power_on(Flash::new(FLASH_LEN));
+        desk.power_on(Flash::new(FLASH_LEN, 1));
         desk
     }
 
@@ -112,7 +122,7 @@ impl Desk {
         let committed = slots.committed(&mut flash).into_iter().flatten();
         // A desk has memory to spare for a copy of the model.
         let found = committed.into_iter().next().map(|slot| {
-            let bytes = flash.bytes()[slot.at as usize..][..slot.len as usize].to_vec();
+            let bytes = flash.bytes[slot.at as usize..][..slot.len as usize].to_vec();
             (&*bytes.leak(), slot.slot)
         });
         let (file, in_use) = found.map_or((self.file, None), |(file, slot)| (file, Some(slot)));
@@ -184,9 +194,9 @@ impl Desk {
         let mut frame = [0; MAX_FRAME];
         let frame = encode(&Request { id, command }, &mut frame).unwrap();
         self.session().receive(frame);
-        self.work().into_iter().find(|frame| {
-            matches!(parse(frame), Ok(Packet::Reply { id: of, .. }) if of == id)
-        })
+        self.work()
+            .into_iter()
+            .find(|frame| matches!(parse(frame), Ok(Packet::Reply { id: of, .. }) if of == id))
     }
 
     /// Asks and hands the answer on.
