@@ -5,30 +5,29 @@
 //! was already written of the next one need not be sent again.
 //!
 //! ```text
-//! 0         64         128 + 32 i            ERASE_SIZE                  slot_len
-//! ├─ begin ─┼─ commit ─┼─ sector i is whole ┼─ the file, then as erased ─┤
+//! 0         64 + 32 p                       ERASE_SIZE                  slot_len
+//! ├─ begin ─┼─ records of whole sectors, commit ─┼─ the file, then as erased ─┤
 //! ```
 //!
 //! | record | bytes                                                                                  |
 //! |--------|----------------------------------------------------------------------------------------|
 //! | begin  | `1SLT`, `u32` bytes of the file, SHA-256 of the file, CRC-32 of those; 44 in all        |
-//! | commit | `1SLC`, `u32` sequence, the first 4 bytes of the SHA-256, CRC-32 of those; 16 in all    |
 //! | whole  | `1SLW`, `u32` number of the sector, the first 4 bytes of the SHA-256, CRC-32; 16 in all |
+//! | commit | `1SLC`, `u32` sequence, the first 4 bytes of the SHA-256, CRC-32; 16 in all             |
 //!
-//! Numbers are little-endian; padding is as erased.
-//! An update erases the first sector, writes `begin`, then sector after sector: erase, write, read
-//! back, `whole`. `commit` comes last. So a record is only ever programmed on erased flash, and the
-//! file is in use after `commit` or not at all. The largest sequence is the newest.
+//! Numbers are little-endian, padding is as erased. An update erases the first sector, writes `begin`,
+//! then sector after sector: erase, write, read back, `whole`. `commit` comes last. So the file is in
+//! use after `commit` or not at all; the largest sequence is the newest. An update that goes on after
+//! the power was cut begins with the sector that was not whole, and leaves a place for a record free,
+//! because a record that the power was cut in may look as if nothing had been written.
 
 use embedded_storage::nor_flash::NorFlash;
 use sha2::{Digest, Sha256};
 
 use crate::checksum::crc32;
 
-/// Where `commit` starts.
-const COMMIT: u32 = 64;
-/// Where the records of whole sectors start.
-const WHOLE: u32 = 128;
+/// Where the records behind `begin` start.
+const RECORDS: u32 = 64;
 /// Bytes from one of them to the next.
 const STEP: u32 = 32;
 /// Bytes that are read or written at a time; a multiple of any flash's word.
@@ -103,7 +102,10 @@ struct Update {
     slot: usize,
     len: u32,
     sha256: [u8; 32],
+    /// Bytes that are there.
     next: u32,
+    /// Number of the next record's place.
+    place: u32,
 }
 
 /// The two slots.
@@ -126,13 +128,13 @@ impl Slots {
     /// Largest file that fits.
     #[must_use]
     pub fn max_len<F: NorFlash>(&self) -> u32 {
-        // As many sectors as have room for their records in the first one.
+        // As many sectors as have room for their records, and one for `commit`, in the first one.
         let sector = sector_len::<F>();
-        let records = sector.saturating_sub(WHOLE) / STEP;
+        let whole = places::<F>().saturating_sub(1);
         self.layout
             .len
             .saturating_sub(sector)
-            .min(records.saturating_mul(sector))
+            .min(whole.saturating_mul(sector))
     }
 
     /// The committed slots, newest first. Their content is not read.
@@ -167,16 +169,10 @@ impl Slots {
             len,
             sha256,
             next: 0,
+            place: 0,
         };
-        let start = self.start(slot);
-        let same = read_begin(flash, start) == Some((len, sha256));
-        let whole = whole_sectors(flash, start, &update);
-        // A record that the power was cut in must not be written over.
-        let clean = is_erased(flash, start.saturating_add(COMMIT))
-            && is_erased(flash, start.saturating_add(whole_at(whole)));
-        if same && clean {
-            update.next = whole.saturating_mul(sector_len::<F>()).min(len);
-        } else {
+        if !self.go_on(flash, &mut update) {
+            let start = self.start(slot);
             let end = start.saturating_add(sector_len::<F>());
             flash.erase(start, end).map_err(|_| SlotError::Flash)?;
             let mut record = Record::new(BEGIN_MAGIC);
@@ -217,8 +213,7 @@ impl Slots {
             let room = sector - update.next.checked_rem(sector).unwrap_or(0);
             let count = rest.len().min(room as usize);
             let (piece, more) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            self.write_piece(flash, &update, piece)?;
-            update.next += count as u32;
+            self.write_piece(flash, &mut update, piece)?;
             self.update = Some(update);
             rest = more;
         }
@@ -268,7 +263,7 @@ impl Slots {
         let newest = self.committed(flash).into_iter().flatten().next();
         let sequence = newest.map_or(0, |slot| slot.sequence).saturating_add(1);
         let record = Record::of(COMMIT_MAGIC, sequence, &update.sha256);
-        record.write(flash, self.start(update.slot).saturating_add(COMMIT))?;
+        record.write(flash, record_at(self.start(update.slot), update.place))?;
         self.update = None;
         Ok(())
     }
@@ -285,7 +280,11 @@ impl Slots {
     fn read<F: NorFlash>(&self, flash: &mut F, slot: usize) -> Option<Committed> {
         let start = self.start(slot);
         let (len, sha256) = read_begin(flash, start)?;
-        let sequence = read_record(flash, start.checked_add(COMMIT)?, COMMIT_MAGIC, &sha256)?;
+        let mut places = 0..places::<F>();
+        let sequence = places.find_map(|place| {
+            let at = record_at(start, place);
+            read_record(flash, at, COMMIT_MAGIC, &sha256)
+        })?;
         (len <= self.max_len::<F>()).then_some(Committed {
             slot,
             at: start.checked_add(sector_len::<F>())?,
@@ -294,11 +293,42 @@ impl Slots {
         })
     }
 
+    /// Whether an update of this very file was begun before and is not committed; then `update` goes
+    /// on where it was.
+    fn go_on<F: NorFlash>(&self, flash: &mut F, update: &mut Update) -> bool {
+        let (start, sector) = (self.start(update.slot), sector_len::<F>());
+        if read_begin(flash, start) != Some((update.len, update.sha256)) {
+            return false;
+        }
+        let (mut whole, mut free) = (0, 0);
+        for place in 0..places::<F>() {
+            let at = record_at(start, place);
+            if let Some(index) = read_record(flash, at, WHOLE_MAGIC, &update.sha256) {
+                whole = index.saturating_add(1);
+            } else if read_record(flash, at, COMMIT_MAGIC, &update.sha256).is_some() {
+                return false;
+            }
+            if !is_erased(flash, at) {
+                free = place.saturating_add(1);
+            }
+        }
+        update.next = whole.saturating_mul(sector).min(update.len);
+        // One place may have been written to although it looks erased.
+        update.place = free.saturating_add(1);
+        let missing = update.len.div_ceil(sector.max(1)).saturating_sub(whole);
+        let needed = missing.saturating_add(1);
+        let enough = update.place.saturating_add(needed) <= places::<F>();
+        if !enough {
+            (update.next, update.place) = (0, 0);
+        }
+        enough
+    }
+
     /// Writes what lies in one sector, erasing it at its start and marking it at its end.
     fn write_piece<F: NorFlash>(
         &self,
         flash: &mut F,
-        update: &Update,
+        update: &mut Update,
         piece: &[u8],
     ) -> Result<(), SlotError> {
         let (start, sector) = (self.start(update.slot), sector_len::<F>());
@@ -309,10 +339,11 @@ impl Slots {
             flash.erase(at, end).map_err(|_| SlotError::Flash)?;
         }
         program(flash, at, piece)?;
-        let next = update.next.saturating_add(piece.len() as u32);
-        if next.checked_rem(sector) == Some(0) || next == update.len {
+        update.next = update.next.saturating_add(piece.len() as u32);
+        if update.next.checked_rem(sector) == Some(0) || update.next == update.len {
             let record = Record::of(WHOLE_MAGIC, index, &update.sha256);
-            record.write(flash, start.saturating_add(whole_at(index)))?;
+            record.write(flash, record_at(start, update.place))?;
+            update.place = update.place.saturating_add(1);
         }
         Ok(())
     }
@@ -411,19 +442,16 @@ fn read_record<F: NorFlash>(
     (content == expected.bytes.get(..12)? && crc == crc32(content)).then_some(number)
 }
 
-/// Sectors of the file that are whole, from the first on.
-fn whole_sectors<F: NorFlash>(flash: &mut F, start: u32, update: &Update) -> u32 {
-    let sectors = update.len.div_ceil(sector_len::<F>().max(1));
-    let is_whole = |&index: &u32| {
-        let at = start.saturating_add(whole_at(index));
-        read_record(flash, at, WHOLE_MAGIC, &update.sha256) == Some(index)
-    };
-    (0..sectors).take_while(is_whole).count() as u32
+/// Places for records behind `begin`.
+fn places<F: NorFlash>() -> u32 {
+    sector_len::<F>().saturating_sub(RECORDS) / STEP
 }
 
-/// Where the record of a whole sector starts.
-const fn whole_at(index: u32) -> u32 {
-    WHOLE.saturating_add(index.saturating_mul(STEP))
+/// Where the record of that place starts.
+const fn record_at(start: u32, place: u32) -> u32 {
+    start
+        .saturating_add(RECORDS)
+        .saturating_add(place.saturating_mul(STEP))
 }
 
 /// Whether nothing was written where a record would start.

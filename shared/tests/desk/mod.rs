@@ -14,7 +14,7 @@ use shared::store;
 use crate::flash;
 
 /// Flash with words and sectors as a microcontroller's.
-pub type Flash = flash::Flash<4, 4096, 4>;
+pub(crate) type Flash = flash::Flash<4, 4096, 4>;
 
 impl Mapped for Flash {
     fn mapped(&self, at: u32, len: u32) -> Option<&[u8]> {
@@ -25,7 +25,7 @@ impl Mapped for Flash {
 /// Rows and columns of the pictures here.
 const SIDE: usize = 40;
 /// Their pixels.
-pub const PIXELS: usize = SIDE * SIDE;
+pub(crate) const PIXELS: usize = SIDE * SIDE;
 const STORE: store::Layout = store::Layout {
     at: 0,
     bank_len: 128 << 10,
@@ -37,7 +37,7 @@ const SLOTS: slots::Layout = slots::Layout {
 const FLASH_LEN: usize = 384 << 10;
 
 /// A model that compares pictures of 16×16 a quarter of which it keeps; `seed` weighs the pixels.
-pub fn model(seed: u32) -> Vec<u8> {
+pub(crate) fn model(seed: u32) -> Vec<u8> {
     let window = Window {
         kernel: 2,
         stride: 2,
@@ -66,12 +66,12 @@ pub fn model(seed: u32) -> Vec<u8> {
 }
 
 /// A picture without a mark.
-pub fn empty() -> Vec<u8> {
+pub(crate) fn empty() -> Vec<u8> {
     (0..PIXELS).map(|i| 220 + (i % 3) as u8).collect()
 }
 
 /// A drawing of mark `class`: the same walk of ink, on other paper.
-pub fn mark(class: u32, drawing: u32) -> Vec<u8> {
+pub(crate) fn mark(class: u32, drawing: u32) -> Vec<u8> {
     let mut picture: Vec<u8> = (0..PIXELS as u32)
         .map(|i| 215 + ((i * 7 + drawing * 13) % 9) as u8)
         .collect();
@@ -92,11 +92,11 @@ pub fn mark(class: u32, drawing: u32) -> Vec<u8> {
 }
 
 /// The device and who talks to it.
-pub struct Desk {
+pub(crate) struct Desk {
     session: Option<Session<'static, Flash>>,
     file: &'static [u8],
     /// What the camera shows.
-    pub camera: Result<Vec<u8>, CameraFault>,
+    pub(crate) camera: Result<Vec<u8>, CameraFault>,
     decoder: Decoder,
     id: u16,
     now: u64,
@@ -104,7 +104,7 @@ pub struct Desk {
 
 impl Desk {
     /// A new device with `model` as its built-in model.
-    pub fn new(model: &[u8]) -> Self {
+    pub(crate) fn new(model: &[u8]) -> Self {
         let mut desk = Self {
             session: None,
             file: model.to_vec().leak(),
@@ -150,17 +150,17 @@ impl Desk {
     }
 
     /// Off and on again.
-    pub fn power_off(&mut self) {
+    pub(crate) fn power_off(&mut self) {
         let flash = self.session.take().unwrap().into_flash();
         self.power_on(flash);
     }
 
-    pub fn session(&mut self) -> &mut Session<'static, Flash> {
+    pub(crate) fn session(&mut self) -> &mut Session<'static, Flash> {
         self.session.as_mut().unwrap()
     }
 
     /// Lets the device work until it waits; what it sends.
-    pub fn work(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn work(&mut self) -> Vec<Vec<u8>> {
         let mut frames = vec![];
         loop {
             self.now += 1000;
@@ -190,7 +190,7 @@ impl Desk {
     }
 
     /// The reply's bytes to a request with a number of one's choice.
-    pub fn ask_as(&mut self, id: u16, command: Command<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn ask_as(&mut self, id: u16, command: Command<'_>) -> Option<Vec<u8>> {
         let mut frame = [0; MAX_FRAME];
         let frame = encode(&Request { id, command }, &mut frame).unwrap();
         self.session().receive(frame);
@@ -200,7 +200,7 @@ impl Desk {
     }
 
     /// Asks and hands the answer on.
-    pub fn ask<T>(
+    pub(crate) fn ask<T>(
         &mut self,
         command: Command<'_>,
         answer: impl FnOnce(Result<Reply<'_>, Fault<'_>>) -> T,
@@ -215,20 +215,20 @@ impl Desk {
 
     /// Asks for what must be refused; how.
     #[track_caller]
-    pub fn fault(&mut self, command: Command<'_>) -> String {
+    pub(crate) fn fault(&mut self, command: Command<'_>) -> String {
         self.ask(command, |result| format!("{:?}", result.unwrap_err()))
     }
 
     /// Asks for what must be done to so many samples.
     #[track_caller]
-    pub fn done(&mut self, command: Command<'_>, samples: u16) {
+    pub(crate) fn done(&mut self, command: Command<'_>, samples: u16) {
         self.ask(command, |result| {
             assert_eq!(result, Ok(Reply::Done { samples }));
         });
     }
 
     /// Puts a picture into the capture buffer.
-    pub fn show(&mut self, picture: &[u8]) {
+    pub(crate) fn show(&mut self, picture: &[u8]) {
         let side = SIDE as u16;
         for (index, bytes) in picture.chunks(700).enumerate() {
             let command = Command::WriteCapture {
@@ -243,7 +243,7 @@ impl Desk {
 
     /// Teaches a picture.
     #[track_caller]
-    pub fn enrol(&mut self, label: &str, picture: &[u8]) {
+    pub(crate) fn enrol(&mut self, label: &str, picture: &[u8]) {
         self.show(picture);
         let command = Command::Enrol {
             label,
@@ -255,7 +255,7 @@ impl Desk {
     }
 
     /// The fingerprint that the device says.
-    pub fn model_in_use(&mut self) -> [u8; 16] {
+    pub(crate) fn model_in_use(&mut self) -> [u8; 16] {
         let protocol = PROTOCOL;
         self.ask(Command::Hello { protocol }, |result| match result {
             Ok(Reply::Hello(hello)) => hello.model,
