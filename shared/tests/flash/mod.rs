@@ -4,7 +4,8 @@
 //! twice, or without an erase, is a bug in whoever wrote it: the test stops there.
 //!
 //! A cut write leaves the word that it was at undefined, a cut erase its sector: [`Residue`] says
-//! how. Either must be erased before it is written again, also when it reads as erased.
+//! how. Either must be erased before it is written again: the sector also when it reads as erased,
+//! the word unless it does.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use embedded_storage::nor_flash::{
@@ -103,6 +104,8 @@ pub struct Flash<const WRITE: usize, const ERASE: usize, const READ: usize> {
     pub written: u64,
     /// Sectors that were erased.
     pub erased: u64,
+    /// Words whose write was cut and that read as erased all the same.
+    pub unseen: u64,
     /// Erases of each sector.
     pub erases: Vec<u32>,
     /// A byte that keeps these bits at 1 whatever is written.
@@ -124,6 +127,7 @@ impl<const WRITE: usize, const ERASE: usize, const READ: usize> Flash<WRITE, ERA
             random,
             written: 0,
             erased: 0,
+            unseen: 0,
             erases: vec![0; len / ERASE],
             stuck: None,
             unerasable: None,
@@ -187,6 +191,11 @@ impl<const WRITE: usize, const ERASE: usize, const READ: usize> Flash<WRITE, ERA
                 Residue::Ones => place.fill(0xFF),
                 Residue::Zeros => place.fill(0),
                 Residue::Old => place.copy_from_slice(word),
+            }
+            if place.iter().all(|byte| *byte == 0xFF) {
+                // Nobody can tell it from one that was never written.
+                *state = Word::Erased;
+                self.unseen += 1;
             }
             self.dead = true;
             return Err(FlashError::PowerCut);
