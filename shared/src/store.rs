@@ -19,7 +19,9 @@
 //!
 //! Erased bytes are `0xFF`. A read does not fail because of what a torn write or a torn erase left
 //! behind (flash with ECC that traps needs a driver that returns such words as noise). A torn write
-//! damages no byte outside the words it wrote, and a torn erase none outside its sector.
+//! damages no byte outside the word it was at, and a torn erase none outside its sector. A word whose
+//! write was cut so early that it reads as erased can be written: nobody can tell it from one that
+//! was never touched. It is read back like any other.
 
 use embedded_storage::nor_flash::NorFlash;
 
@@ -93,9 +95,6 @@ pub struct Store {
     tail: u32,
     /// The bytes from `tail` on are not all erased, or not to be trusted.
     dirty: bool,
-    /// The first word at `tail` may be half programmed although it reads as erased: the power may
-    /// have gone while it was written.
-    skip: bool,
     job: Job,
 }
 
@@ -118,7 +117,6 @@ impl Store {
             active: None,
             tail: layout.at,
             dirty: false,
-            skip: true,
             job: Job::Idle,
         };
         let Some((base, header)) = newest(flash, layout)? else {
@@ -216,13 +214,11 @@ impl Store {
         let (Some(active), true) = (self.active, needed <= free) else {
             return Err(StoreError::Full { needed, free });
         };
-        let skipped = if self.skip { self.unit } else { 0 };
-        let at = self.tail.saturating_add(skipped);
+        let at = self.tail;
         let head = format::RecordHead::new(len, kind, version, parts);
         match write_record(flash, self.unit, at, &head.emit(active.epoch), parts) {
             Ok(next) => {
                 self.tail = next;
-                self.skip = false;
                 Ok(Record::new(at, &head))
             }
             Err(error) => {
@@ -236,11 +232,7 @@ impl Store {
     #[must_use]
     pub fn room(&self) -> u32 {
         match self.active {
-            Some(active) if !self.dirty => {
-                let skipped = if self.skip { self.unit } else { 0 };
-                let free = self.bank_end(active.base).saturating_sub(self.tail);
-                free.saturating_sub(skipped)
-            }
+            Some(active) if !self.dirty => self.bank_end(active.base).saturating_sub(self.tail),
             _ => 0,
         }
     }

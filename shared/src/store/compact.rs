@@ -129,7 +129,6 @@ impl Store {
         self.active = Some(Active { base, epoch });
         self.tail = tail;
         self.dirty = false;
-        self.skip = false;
         self.job = Job::Idle;
         Ok(())
     }
