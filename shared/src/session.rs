@@ -20,7 +20,7 @@ use embedded_storage::nor_flash::NorFlash;
 use crate::capture::MAX_PIXELS;
 use crate::link::{CameraFault, Event};
 use crate::model::ModelView;
-use crate::slots::{self, Slots};
+use crate::slots::{Mapped, Spare};
 use crate::store::{self, StoreError};
 use crate::support_set::{MAX_EMBEDDING, MAX_SAMPLES, SupportSet};
 
@@ -33,12 +33,6 @@ pub mod selftest;
 use job::{Job, Purpose};
 use line::Line;
 use picture::Picture;
-
-/// A flash that can also be looked at in place, as a model must be.
-pub trait Mapped {
-    /// The bytes from `at` on; `None` where there are none.
-    fn mapped(&self, at: u32, len: u32) -> Option<&[u8]>;
-}
 
 /// What the board shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +63,8 @@ pub struct Identity {
     pub board: &'static str,
     /// The firmware's version.
     pub firmware: &'static str,
-    /// Where in the flash the support set lies.
+    /// Where in its flash the support set lies.
     pub store: store::Layout,
-    /// Where models lie that can be replaced.
-    pub slots: Option<slots::Layout>,
     /// Whether a signature is that of who may send models, over a model's SHA-256; without it every
     /// model is taken.
     pub is_signed: Option<fn(&[u8; 32], &[u8]) -> bool>,
@@ -89,9 +81,8 @@ pub(crate) struct Core<'m, F> {
     identity: Identity,
     flash: F,
     model: Option<ModelView<'m>>,
-    /// The slot that the model lies in.
-    in_use: Option<usize>,
-    slots: Option<Slots>,
+    /// Where the next model goes.
+    spare: Option<Spare<F>>,
     support: SupportSet,
     damaged: u16,
     arena: &'m mut [u8],
@@ -114,8 +105,8 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
     /// Starts: reads the support set.
     ///
     /// `model` is left out when it does not fit: an embedding longer than [`MAX_EMBEDDING`], or an
-    /// `arena` that cannot hold its working memory and a picture beside its input. `in_use` is the slot
-    /// that it lies in. `pixels` becomes the capture buffer.
+    /// `arena` that cannot hold its working memory and a picture beside its input. `spare` takes the next
+    /// one. `pixels` becomes the capture buffer.
     ///
     /// # Errors
     /// [`StoreError`] when the flash holds a support set that this firmware does not read, or fails.
@@ -123,7 +114,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
         identity: Identity,
         mut flash: F,
         model: Option<ModelView<'m>>,
-        in_use: Option<usize>,
+        spare: Option<Spare<F>>,
         arena: &'m mut [u8],
         pixels: &'m mut [u8],
     ) -> Result<Self, StoreError<F::Error>> {
@@ -135,8 +126,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
                 identity,
                 flash,
                 model,
-                in_use,
-                slots: identity.slots.map(Slots::new),
+                spare,
                 damaged: u16::try_from(report.damaged).unwrap_or(u16::MAX),
                 support,
                 arena,
@@ -197,9 +187,9 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
         self.core.press(press);
     }
 
-    /// Gives the flash back, as at power-off.
-    pub fn into_flash(self) -> F {
-        self.core.flash
+    /// Gives the flash and the spare slot back, as at power-off.
+    pub fn into_flash(self) -> (F, Option<F>) {
+        (self.core.flash, self.core.spare.map(Spare::into_slot))
     }
 }
 

@@ -7,12 +7,12 @@ use embedded_storage::nor_flash::NorFlash;
 
 use super::job::{Job, Label, Purpose, fault_of};
 use super::line::Answer;
-use super::{Core, Mapped, selftest};
+use super::{Core, selftest};
 use crate::link::{
     Command, Fault, Hello, Info, MAX_CHUNK, PROTOCOL, Reply, Sample, Settings, Target, UpdateFault,
 };
 use crate::model::ModelView;
-use crate::slots::SlotError;
+use crate::slots::{Mapped, SlotError, Spare};
 use crate::support_set::{MAX_SAMPLES, SupportSetError, capture_crc};
 
 /// One million in a million: everything is accepted anyway.
@@ -97,14 +97,14 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             Command::Configure { settings } => self.configure(settings),
             Command::UpdateBegin { len, sha256 } => self.update_begin(len, sha256),
             Command::UpdateWrite { offset, bytes } => {
-                let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
-                let next = slots.write(&mut self.flash, offset, bytes);
+                let spare = self.spare.as_mut().ok_or(UNSUPPORTED)?;
+                let next = spare.write(offset, bytes);
                 next.map(|next| Reply::Written { next })
                     .map_err(update_fault)
             }
             Command::UpdateCommit { signature } => self.update_commit(signature),
             Command::UpdateAbort => {
-                self.slots.as_mut().ok_or(UNSUPPORTED)?.abort();
+                self.spare.as_mut().ok_or(UNSUPPORTED)?.abort();
                 Ok(Reply::Done { samples: 0 })
             }
             Command::Selftest { seed } => self.selftest(seed),
@@ -141,7 +141,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             flash_epoch: self.support.epoch(),
             damaged: self.damaged,
             stale: self.stale() as u16,
-            max_model: self.slots.as_ref().map_or(0, |slots| slots.max_len::<F>()),
+            max_model: self.spare.as_ref().map_or(0, Spare::max_len),
             uptime: u32::try_from(self.now / 1000).unwrap_or(u32::MAX),
         }
     }
@@ -212,8 +212,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     }
 
     fn update_begin(&mut self, len: u32, sha256: [u8; 32]) -> Result<'static> {
-        let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
-        let next = slots.begin(&mut self.flash, self.in_use, len, sha256);
+        let spare = self.spare.as_mut().ok_or(UNSUPPORTED)?;
+        let next = spare.begin(len, sha256);
         next.map(|next| Reply::Written { next })
             .map_err(update_fault)
     }
@@ -221,20 +221,19 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     /// Takes the model that was written, if it is whole, signed by who must sign it, one of this
     /// version, and fits.
     fn update_commit(&mut self, signature: Option<&[u8]>) -> Result<'static> {
-        let slots = self.slots.as_mut().ok_or(UNSUPPORTED)?;
-        let file = slots.verify(&mut self.flash).map_err(update_fault)?;
+        let spare = self.spare.as_mut().ok_or(UNSUPPORTED)?;
+        let sha256 = spare.verify().map_err(update_fault)?;
         if let Some(is_signed) = self.identity.is_signed
-            && !signature.is_some_and(|signature| is_signed(&file.sha256, signature))
+            && !signature.is_some_and(|signature| is_signed(&sha256, signature))
         {
             return Err(Fault::Update(UpdateFault::Signature));
         }
-        let bytes = self.flash.mapped(file.at, file.len).ok_or(Fault::Flash)?;
-        let model = ModelView::new_checked(bytes);
+        let model = ModelView::new_checked(spare.file().unwrap_or(&[]));
         let model = model.map_err(|_| Fault::Update(UpdateFault::Model))?;
         if !super::fits(&model, self.arena.len()) {
             return Err(Fault::Update(UpdateFault::Memory));
         }
-        slots.commit(&mut self.flash).map_err(update_fault)?;
+        spare.commit().map_err(update_fault)?;
         let samples = self.support.len() as u16;
         Ok(Reply::Done { samples })
     }

@@ -7,7 +7,7 @@
 use embedded_storage::nor_flash::NorFlash;
 
 use super::line::Line;
-use super::{Action, Core, Mapped, Press};
+use super::{Action, Core, Press};
 use crate::capture::{Look, REVISION};
 use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
 use crate::image::resample_area_of;
@@ -17,6 +17,7 @@ use crate::link::{
 use crate::model::ModelView;
 use crate::net::{Encoder, Stage};
 use crate::shape::{Hwc, ShapeError};
+use crate::slots::Mapped;
 use crate::support_set::{MAX_CAPTURE, NewSample, SupportSetError};
 
 /// A label by value.

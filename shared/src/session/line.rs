@@ -5,11 +5,12 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::{Core, Mapped};
+use super::Core;
 use crate::link::{
     Command, Decoder, Event, Fault, FrameError, MAX_FRAME, PROTOCOL, Packet, Reply, Request,
     encode, parse, request_id,
 };
+use crate::slots::Mapped;
 
 /// Room for an event's frame: two labels, their logits, and a line for a person.
 const EVENT_LEN: usize = 192;

@@ -6,9 +6,9 @@ use shared::link::{
     parse,
 };
 use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
-use shared::session::{Action, Identity, Mapped, Session};
+use shared::session::{Action, Identity, Session};
 use shared::shape::{Hwc, Window};
-use shared::slots::{self, Slots};
+use shared::slots::{self, InUse, Mapped};
 use shared::store;
 
 use crate::flash;
@@ -30,11 +30,8 @@ const STORE: store::Layout = store::Layout {
     at: 0,
     bank_len: 128 << 10,
 };
-const SLOTS: slots::Layout = slots::Layout {
-    start: [256 << 10, 320 << 10],
-    len: 64 << 10,
-};
-const FLASH_LEN: usize = 384 << 10;
+const FLASH_LEN: usize = 256 << 10;
+const SLOT_LEN: usize = 64 << 10;
 
 /// A model that compares pictures of 16×16 a quarter of which it keeps; `seed` weighs the pixels.
 pub(crate) fn model(seed: u32) -> Vec<u8> {
@@ -94,6 +91,8 @@ pub(crate) fn mark(class: u32, drawing: u32) -> Vec<u8> {
 /// The device and who talks to it.
 pub(crate) struct Desk {
     session: Option<Session<'static, Flash>>,
+    /// The slot that the session does not have.
+    in_use: Option<Flash>,
     file: &'static [u8],
     /// What the camera shows.
     pub(crate) camera: Result<Vec<u8>, CameraFault>,
@@ -107,37 +106,35 @@ impl Desk {
     pub(crate) fn new(model: &[u8]) -> Self {
         let mut desk = Self {
             session: None,
+            in_use: None,
             file: model.to_vec().leak(),
             camera: Err(CameraFault::Absent),
             decoder: Decoder::new(),
             id: 0,
             now: 0,
         };
-        desk.power_on(Flash::new(FLASH_LEN, 1));
+        let slots = [Flash::new(SLOT_LEN, 2), Flash::new(SLOT_LEN, 3)];
+        desk.power_on(Flash::new(FLASH_LEN, 1), slots);
         desk
     }
 
-    fn power_on(&mut self, mut flash: Flash) {
-        let slots = Slots::new(SLOTS);
-        let committed = slots.committed(&mut flash).into_iter().flatten();
+    fn power_on(&mut self, flash: Flash, slots: [Flash; 2]) {
+        let (in_use, spare) = slots::choose(slots);
         // A desk has memory to spare for a copy of the model.
-        let found = committed.into_iter().next().map(|slot| {
-            let bytes = flash.bytes[slot.at as usize..][..slot.len as usize].to_vec();
-            (&*bytes.leak(), slot.slot)
-        });
-        let (file, in_use) = found.map_or((self.file, None), |(file, slot)| (file, Some(slot)));
+        let copy = in_use.model().map(|model| &*model.bytes().to_vec().leak());
+        let file = copy.unwrap_or(self.file);
+        self.in_use = Some(InUse::into_slot(in_use));
         let identity = Identity {
             board: "desk",
             firmware: "0",
             store: STORE,
-            slots: Some(SLOTS),
             is_signed: None,
         };
         let session = Session::start(
             identity,
             flash,
             Some(ModelView::new_checked(file).unwrap()),
-            in_use,
+            Some(spare),
             vec![0; 64 << 10].leak(),
             vec![0; shared::capture::MAX_PIXELS].leak(),
         );
@@ -151,8 +148,9 @@ impl Desk {
 
     /// Off and on again.
     pub(crate) fn power_off(&mut self) {
-        let flash = self.session.take().unwrap().into_flash();
-        self.power_on(flash);
+        let (flash, spare) = self.session.take().unwrap().into_flash();
+        let slots = [self.in_use.take().unwrap(), spare.unwrap()];
+        self.power_on(flash, slots);
     }
 
     pub(crate) fn session(&mut self) -> &mut Session<'static, Flash> {
