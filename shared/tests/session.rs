@@ -164,6 +164,7 @@ fn the_camera_is_to_blame_for_its_faults() {
     desk.ask(Command::Capture, |result| {
         assert!(matches!(result, Ok(Reply::Captured(_))), "{result:?}");
     });
+    desk.camera = Err(CameraFault::Frozen);
     assert_eq!(desk.fault(Command::Capture), fault(CameraFault::Frozen));
     desk.camera = Ok(vec![]);
     assert_eq!(

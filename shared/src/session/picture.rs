@@ -3,7 +3,6 @@
 use crate::capture::Look;
 use crate::link::{CameraFault, Captured, Fault, Quality};
 use crate::shape::Hwc;
-use crate::support_set::capture_crc;
 
 /// A picture and what is known of it.
 #[derive(Debug)]
@@ -14,8 +13,6 @@ pub(super) struct Picture<'m> {
     /// Of the picture that is being written, and how much of it is there.
     partial: Option<(Hwc, usize)>,
     look: Look,
-    /// Of the last picture of the camera.
-    last: Option<u32>,
 }
 
 impl<'m> Picture<'m> {
@@ -25,7 +22,6 @@ impl<'m> Picture<'m> {
             shape: None,
             partial: None,
             look: Look::at(&[], Hwc::new(0, 0, 1)),
-            last: None,
         }
     }
 
@@ -50,8 +46,8 @@ impl<'m> Picture<'m> {
         })
     }
 
-    /// Takes a picture of the camera. The same picture twice, byte by byte, or one without any light
-    /// is a fault of the camera: a sensor has noise.
+    /// Takes a picture of the camera. One without any light is a fault of the camera: a sensor has
+    /// noise.
     pub(super) fn take(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<(u16, u16), CameraFault>,
@@ -65,10 +61,6 @@ impl<'m> Picture<'m> {
         };
         if pixels.iter().all(|&grey| grey == 0) {
             return Err(Fault::Camera(CameraFault::Black));
-        }
-        let crc = capture_crc(pixels);
-        if self.last.replace(crc) == Some(crc) {
-            return Err(Fault::Camera(CameraFault::Frozen));
         }
         self.finish(shape);
         self.describe().ok_or(Fault::NoCapture)
