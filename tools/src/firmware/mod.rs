@@ -92,8 +92,10 @@ pub const TARGETS: [&str; 2] = [AN386.target, AN547.target];
 /// A program of the firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Answers N-way trials: what ships.
+    /// Answers N-way trials.
     Trials,
+    /// Enrols, remembers and recognises: what ships.
+    Device,
     /// Runs every operator between two marks.
     Bench,
     /// Solves small problems of every shape, each operator against its reference.
@@ -108,6 +110,7 @@ impl Program {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trials => "onelook-firmware",
+            Self::Device => "onelook-device",
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
             Self::Engine => "onelook-engine",
