@@ -1,7 +1,7 @@
 //! What a support set must hold, kept the simple way, and calls that change both.
 //!
 //! In: an [`Op`]. Out: whether it was acknowledged; [`Model`] is what there must be then.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use embedded_storage::nor_flash::NorFlash;
 use shared::link::{Settings, Target};
