@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod budget;
 mod completions;
+mod device;
 mod download;
 mod evaluate;
 mod export;
@@ -98,6 +99,8 @@ enum Command {
     /// Show what is in a model file, or in a network before it is trained, and what it costs on a
     /// device.
     Inspect(inspect::Args),
+    /// Teach a device, ask it, look after it.
+    Device(device::Args),
     /// Download Omniglot into the cache.
     Download(download::Args),
     /// Print completions for a shell.
@@ -118,6 +121,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Device(args) => device::run(&args),
             Command::Download(args) => download::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

@@ -21,6 +21,7 @@ pub mod checkpoint;
 pub mod cmd;
 pub mod config;
 pub mod dataset;
+pub mod device;
 pub mod engine;
 pub mod evaluate;
 pub mod export;
