@@ -21,7 +21,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target {
         name: "model",
         max_len: 512,
@@ -41,6 +41,11 @@ pub const TARGETS: [Target; 5] = [
     Target {
         name: "operators",
         max_len: 192,
+    },
+    // More than the largest frame, so that overlong ones come up too.
+    Target {
+        name: "wire",
+        max_len: 1200,
     },
 ];
 

@@ -10,6 +10,7 @@
 //! | [`trials`]     | a trials file: what reaches a device over the wire                     |
 //! | [`image`]      | two sizes and a picture                                                |
 //! | [`operators`]  | one operator: shapes, weights, shifts, input                           |
+//! | [`wire`]       | what comes over the wire: frames, or a message in one                  |
 //!
 //! [`seeds`] writes the inputs that every run starts from.
 
@@ -19,6 +20,7 @@ pub mod model;
 pub mod operators;
 pub mod seeds;
 pub mod trials;
+pub mod wire;
 
 mod source;
 

@@ -3,6 +3,7 @@
 //! `cargo xtask fuzz --write-seeds` puts them into `corpus/`; a test sees that they are there.
 
 use shared::episode_file::{EpisodeRepr, TrialRepr};
+use shared::link::{Command, Decoder, Event, MAX_FRAME, Packet, Request, encode};
 use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
 use shared::shape::{Hwc, Window};
 
@@ -61,6 +62,9 @@ pub fn all() -> Vec<Seed> {
         "pool",
         "average",
     ];
+    for (name, bytes) in wire() {
+        seeds.push(seed("wire", name, bytes));
+    }
     for (kind, name) in (0_u8..).zip(kinds) {
         // Shape 8×4×3, window 3/1/1, 5 channels; weights, biases, shifts and input from the rest.
         let head = [kind, 0, 8, 4, 3, 3, 1, 1, 5, 2];
@@ -191,6 +195,52 @@ fn trials() -> Vec<u8> {
     bytes
 }
 
+/// Frames on a line, and messages by themselves.
+fn wire() -> Vec<(&'static str, Vec<u8>)> {
+    let mut buffer = [0; MAX_FRAME];
+    let mut line = vec![0, 0];
+    let mut seeds = Vec::new();
+    let requests = [
+        ("hello", Command::Hello { protocol: 1 }),
+        (
+            "write",
+            Command::WriteCapture {
+                h: 3,
+                w: 2,
+                offset: 0,
+                bytes: &[0, 255, 0, 7, 9, 0],
+            },
+        ),
+        (
+            "rename",
+            Command::Rename {
+                from: "aleph",
+                to: "α",
+            },
+        ),
+        (
+            "commit",
+            Command::UpdateCommit {
+                signature: Some(&[7; 64]),
+            },
+        ),
+    ];
+    for (name, command) in requests {
+        let request = Request { id: 300, command };
+        let mut frame = encode(&request, &mut buffer).expect("a seed is legal");
+        line.extend(frame);
+        let mut decoder = Decoder::new();
+        let message = decoder.push_bytes(&mut frame).expect("it ends");
+        seeds.push((name, [&[1], message.expect("it is whole")].concat()));
+    }
+    let log = Packet::Event(Event::Log("a line for a person"));
+    line.extend(encode(&log, &mut buffer).expect("a seed is legal"));
+    // A verdict on an unknown mark: packet 0, number 5, success, reply 6.
+    seeds.push(("scored", b"\x01\x00\x05\x00\x06\x00\x02ab\x08\x00\x0a\x0e\x01".to_vec()));
+    seeds.push(("line", line));
+    seeds
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +253,7 @@ mod tests {
             "trials" => crate::trials::run(bytes),
             "image" => crate::image::run(bytes),
             "operators" => crate::operators::run(bytes),
+            "wire" => crate::wire::run(bytes),
             other => panic!("{other} is no target"),
         }
     }
