@@ -1,18 +1,36 @@
 //! The seam to the hardware: what a board gives, and what happens when the program cannot go on.
 //!
-//! A board is one file under `board/` with a [`Board`] (text out, files in) and a [`Memory`]
-//! (buffers, each handed out once). Nothing outside this module knows which board it is; `unsafe`
-//! is allowed here and nowhere else.
+//! A board gives a [`Board`] (text out, files in) and a [`Memory`] (buffers) to programs that are run once,
+//! and [`Devices`] (link, flash, camera, clock, watchdog) to the one that lives; each is handed out once.
+//! Nothing outside this module knows which board it is; `unsafe` is allowed here and nowhere else.
 #![allow(unsafe_code, reason = "registers, semihosting and statics")]
 
 use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
+mod addresses;
+mod camera;
+mod clock;
+mod devices;
+pub mod flash_map;
+mod host_file;
 pub mod mark;
 mod mps2;
+mod nor;
+mod register;
+mod uart;
+mod watchdog;
 
-pub use mps2::{Board, FileError, Memory, exit};
+pub use addresses::NAME;
+pub use camera::{Camera, Picture};
+pub use clock::Clock;
+pub use devices::Devices;
+pub use host_file::FileError;
+pub use mps2::{Board, Memory, exit};
+pub use nor::{Flash, Nor};
+pub use uart::Uart;
+pub use watchdog::Watchdog;
 
 const CHOSEN: usize = cfg!(feature = "board-an386") as usize
     + cfg!(feature = "board-an500") as usize
