@@ -6,6 +6,7 @@ mod bench;
 mod budget;
 mod completions;
 mod device;
+mod doctor;
 mod download;
 mod evaluate;
 mod export;
@@ -14,6 +15,7 @@ mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
 mod run_folder;
+mod simulate;
 mod train_export;
 mod verify;
 
@@ -101,6 +103,10 @@ enum Command {
     Inspect(inspect::Args),
     /// Teach a device, ask it, look after it.
     Device(device::Args),
+    /// Run the real firmware in QEMU, as a device to play with.
+    Simulate(simulate::Args),
+    /// Look for what on this computer may keep Onelook from working.
+    Doctor(doctor::Args),
     /// Download Omniglot into the cache.
     Download(download::Args),
     /// Print completions for a shell.
@@ -122,6 +128,8 @@ impl Cli {
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Device(args) => device::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Download(args) => download::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

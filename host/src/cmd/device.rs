@@ -107,16 +107,23 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
 }
 
 impl PortArg {
-    /// The port that was named, or the one that is meant.
-    pub(super) fn address(&self) -> Result<Address, Failure> {
-        if let Some(address) = &self.port {
-            return Ok(address.clone());
+    /// The port that was named on the command line or by the variable.
+    pub(super) fn named(&self) -> Result<Option<Address>, Failure> {
+        if self.port.is_some() {
+            return Ok(self.port.clone());
         }
-        if let Ok(text) = std::env::var(PORT_VARIABLE)
-            && !text.is_empty()
-        {
-            let wrong = |error| Failure::Usage(format!("{PORT_VARIABLE} is `{text}`: {error}"));
-            return text.parse().map_err(wrong);
+        let text = std::env::var(PORT_VARIABLE).unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |error| Failure::Usage(format!("{PORT_VARIABLE} is `{text}`: {error}"));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    /// The port that was named, or the one that is meant.
+    fn address(&self) -> Result<Address, Failure> {
+        if let Some(address) = self.named()? {
+            return Ok(address);
         }
         if simulator::running().is_some() {
             eprintln!("port: sim, the running simulator");
