@@ -33,14 +33,14 @@ pub fn nearest_pixels(set: &TrialSet) -> Accuracy {
 /// Values whose squared differences add up within 31 bits: 255² · 2¹⁴ < 2³¹.
 const CHUNK: usize = 1 << 14;
 
-/// In 16-bit differences and 32-bit sums, which compilers turn into vectors.
+/// In 32-bit sums that cannot overflow and are not checked for it: compilers make vectors of them.
 fn squared_distance(a: &Drawing, b: &Drawing) -> u64 {
     let chunk = |(a, b): (&[u8], &[u8])| {
         let squares = a.iter().zip(b).map(|(&a, &b)| {
-            let difference = i16::from(a) - i16::from(b);
-            i32::from(difference) * i32::from(difference)
+            let difference = i32::from(a.abs_diff(b));
+            difference.wrapping_mul(difference)
         });
-        u64::from(squares.sum::<i32>().unsigned_abs())
+        u64::from(squares.fold(0, i32::wrapping_add).unsigned_abs())
     };
     let chunks = a.ink.chunks(CHUNK).zip(b.ink.chunks(CHUNK));
     chunks.map(chunk).sum()

@@ -47,8 +47,6 @@ pub struct BenchReport {
     pub threads: usize,
     /// Multiply-accumulates of one embedding.
     pub macs: u64,
-    /// Turns of each engine.
-    pub rounds: usize,
     /// Processes that wanted to run when the bench began, this one not among them; absent where
     /// the system does not say.
     pub load: Option<f64>,
@@ -65,7 +63,9 @@ pub struct Figure {
     pub numbers: Numbers,
     /// Who.
     pub engine: String,
-    /// How often in all.
+    /// Its turns.
+    pub rounds: usize,
+    /// Runs of all turns together.
     pub runs: u64,
     /// Microseconds of one run in the fastest round: the least disturbed one.
     pub fastest_us: f64,
@@ -93,15 +93,22 @@ pub fn bench(
     let float = bundle.float_net()?;
     let engines = contest::Engines::new(bundle, &float, library)?;
     let contestants = contestants(&engines, images)?;
-    let times = rounds(&contestants, settings)?;
+    let tasks: Vec<_> = contestants.chunk_by(|a, b| a.task == b.task).collect();
+    let settings = Settings {
+        duration: settings.duration / tasks.len().max(1) as u32,
+        ..settings
+    };
+    let mut all = Vec::new();
+    for contestants in tasks {
+        all.extend(figures(contestants, &rounds(contestants, settings)?));
+    }
     Ok(BenchReport {
         cpu: cpu(),
         kernels: shared::arch::name(),
         threads: settings.threads,
         macs: view.layers().map(|layer| layer.operator.macs()).sum(),
-        rounds: times.first().map_or(0, |times| times.seconds.len()),
         load,
-        figures: figures(&contestants, &times),
+        figures: all,
     })
 }
 
@@ -122,6 +129,7 @@ fn figures(contestants: &[Contestant<'_>], times: &[contest::Times]) -> Vec<Figu
             task: contestant.task,
             numbers: contestant.numbers,
             engine: contestant.engine.clone(),
+            rounds: times.seconds.len(),
             runs: times.runs,
             fastest_us: quantile(&us, 0.0),
             median_us: quantile(&us, 0.5),
@@ -196,12 +204,11 @@ impl BenchReport {
             .load
             .map_or(String::new(), |load| format!(", load {load:.1}"));
         format!(
-            "{}, kernels {}, {} thread{}, {} rounds{load}; {:.1} M multiply-accumulates an image\n\n{table}\n",
+            "{}, kernels {}, {} thread{}{load}; {:.1} M multiply-accumulates an image\n\n{table}\n",
             self.cpu,
             self.kernels,
             self.threads,
             if self.threads == 1 { "" } else { "s" },
-            self.rounds,
             self.macs as f64 / 1e6,
         )
     }

@@ -104,6 +104,7 @@ pub fn quantize(
         spec: net.spec.clone(),
         layers,
         head,
+        calibration: None,
     };
     let report = QuantReport {
         images: calibration.len(),

@@ -1,8 +1,17 @@
-//! From embeddings to a decision: one logit per support embedding, the largest wins.
+//! From embeddings to a decision: one logit per support embedding, pooled by class; the largest wins
+//! when it reaches the threshold, and the mark is unknown when it does not.
 //!
-//! In: the query's embedding and the support set's. Out: integer logits, the index of the nearest
-//! class, and a probability for showing. An N-way decision costs one encoder pass for the query
-//! and N of these heads, never N pair passes.
+//! In: the query's embedding and the support set's. Out: integer logits, a [`Decision`], and a
+//! probability for showing. An N-way decision costs one encoder pass for the query and one of these
+//! heads for each sample, never a pair pass. `docs/decision.md` says what was measured for it.
+
+mod likeness;
+mod threshold;
+mod verdict;
+
+pub use likeness::{LIKENESS_PPM, looks_like};
+pub use threshold::{DEFAULT_FAR_PPM, FALLBACK, NEVER_UNKNOWN, Policy, Thresholds};
+pub use verdict::{DecideError, Decision, MAX_CLASSES, Scored, decide};
 
 use crate::ops::l1_head::{L1Head, l1_head};
 use crate::ops::sigmoid::sigmoid;

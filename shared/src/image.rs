@@ -20,6 +20,20 @@ pub fn resample_area(
     target: &mut [u8],
     to: Hwc,
 ) -> Result<(), ShapeError> {
+    resample_area_of(source, from, target, to, |ink| ink)
+}
+
+/// As [`resample_area`], of what `ink` makes of each input pixel.
+///
+/// # Errors
+/// As [`resample_area`].
+pub fn resample_area_of(
+    source: &[u8],
+    from: Hwc,
+    target: &mut [u8],
+    to: Hwc,
+    ink: impl Fn(u8) -> u8,
+) -> Result<(), ShapeError> {
     from.check(source.len())?;
     to.check(target.len())?;
     for shape in [from, to] {
@@ -38,8 +52,8 @@ pub fn resample_area(
             let mut sum = 0_u64;
             for (i_y, weight_y) in overlaps(y, from.h, to.h) {
                 for (i_x, weight_x) in overlaps(x, from.w, to.w) {
-                    let ink = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
-                    sum += weight_y * weight_x * u64::from(ink);
+                    let pixel = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
+                    sum += weight_y * weight_x * u64::from(ink(pixel));
                 }
             }
             // At most 255: the weights sum to `area`.

@@ -26,15 +26,18 @@
 //! | [`decide`]       | embeddings to logits to a decision                                   |
 //! | [`image`]        | any grey image to the network's input                                |
 //! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
-//! | `checksum`       | of both files                                                        |
+//! | [`store`]        | a log in flash that survives power cuts                              |
+//! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |
+//! | `checksum`       | of both files and the log                                            |
 //!
 //! # Capture to verdict
 //!
 //! [`image::resample_area`] → [`net::Encoder::embed`] → [`decide::Decider::logit`] per support
-//! embedding → [`decide::nearest`].
+//! embedding → [`decide::decide`].
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;
+pub mod capture;
 mod checksum;
 pub mod decide;
 pub mod episode_file;
@@ -44,4 +47,8 @@ pub mod model;
 pub mod net;
 pub mod ops;
 pub mod quant;
+pub mod session;
 pub mod shape;
+pub mod slots;
+pub mod store;
+pub mod support_set;

@@ -41,6 +41,66 @@ impl<'m> Encoder<'m> {
         chain.finish(embedding)
     }
 
+    /// Begins an embedding that [`Self::advance`] carries on, so that other work can be done in
+    /// between. `fill` writes the image into the arena, where the first step looks for it.
+    ///
+    /// # Errors
+    /// Those of `fill`; [`ShapeError::Length`] when `arena` is shorter than [`ModelView::arena_len`].
+    pub fn begin(
+        &self,
+        arena: &mut [u8],
+        fill: impl FnOnce(&mut [u8]) -> Result<(), ShapeError>,
+    ) -> Result<Stage, ShapeError> {
+        let (len, expected) = (self.model.input().len(), self.model.arena_len());
+        let short = too_short(arena, expected);
+        if arena.len() < expected {
+            return Err(short);
+        }
+        fill(arena.get_mut(..len).ok_or(short)?)?;
+        Ok(Stage {
+            index: 0,
+            output: (0, len),
+        })
+    }
+
+    /// Makes one step; `false` when there was none left. Between two calls nobody may write to the
+    /// arena, and it must stay as long as it was.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] when `arena` is shorter than [`ModelView::arena_len`].
+    pub fn advance(&self, stage: &mut Stage, arena: &mut [u8]) -> Result<bool, ShapeError> {
+        let Some(operator) = self.model.steps().nth(stage.index) else {
+            return Ok(false);
+        };
+        let mut chain = Chain {
+            arena,
+            index: stage.index,
+            output: stage.output.0..stage.output.1,
+        };
+        chain.run(&operator)?;
+        stage.index = chain.index;
+        stage.output = (chain.output.start, chain.output.end);
+        Ok(true)
+    }
+
+    /// Takes the embedding out of the arena, after [`Self::advance`] made the last step.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] when `embedding` has another length than the last step's output.
+    pub fn finish(
+        &self,
+        stage: &Stage,
+        arena: &mut [u8],
+        embedding: &mut [u8],
+    ) -> Result<(), ShapeError> {
+        let chain = Chain {
+            arena,
+            index: stage.index,
+            output: stage.output.0..stage.output.1,
+        };
+        chain.finish(embedding)
+    }
+
     /// Embeds one image layer by layer, never two in one, and shows every layer's output on the
     /// way: `observe(index, layer, output)`. The result is that of [`Self::embed`].
     ///
@@ -76,6 +136,15 @@ impl<'m> Encoder<'m> {
         let layers = self.model.layers();
         arena_len(self.model.input(), layers.map(|layer| layer.operator))
     }
+}
+
+/// How far an embedding got that is made step by step. It belongs to one arena and one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// Steps done.
+    index: usize,
+    /// Where in the arena the last output starts and ends.
+    output: (usize, usize),
 }
 
 /// An encoder under way.

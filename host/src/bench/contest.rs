@@ -17,9 +17,9 @@ use crate::float_net::FloatNet;
 /// Supports of the N-way task.
 const N_WAY: usize = 20;
 
-/// How long one engine's turn takes: long enough for a clock, short enough that a disturbance meets
-/// several engines and leaves some turns alone.
-const TURN: Duration = Duration::from_millis(5);
+/// How long one engine's turn takes, if not one run takes longer: long enough for a clock, shorter
+/// than what other processes get at a time, so that they leave most turns alone.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Fewest rounds, however short the time.
 const ROUNDS: usize = 5;
@@ -150,7 +150,7 @@ pub(super) struct Times {
     pub(super) runs: u64,
 }
 
-/// Turns of all contestants, round after round, until the time is over.
+/// Turns of a task's contestants, round after round, until the time is over.
 pub(super) fn rounds(
     contestants: &[Contestant<'_>],
     settings: Settings,

@@ -27,7 +27,7 @@ const IMAGES: usize = 21;
 pub(super) struct Args {
     #[command(flatten)]
     subject: Subject,
-    /// How long all engines together are measured; no fewer than 5 rounds.
+    /// How long all engines together are measured; no fewer than 5 rounds of each task.
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     seconds: f64,
     /// Runs at the same time, each on one thread.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::model::{
-    EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
+    CalibrationRepr, EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
 };
 use shared::quant::bound;
 use shared::shape::Hwc;
@@ -28,6 +28,8 @@ pub struct QuantNet {
     pub layers: Vec<QuantLayer>,
     /// The head.
     pub head: QuantHead,
+    /// Which logits unknown marks reach, where that was measured: [`crate::calibration`].
+    pub calibration: Option<CalibrationRepr>,
 }
 
 /// One layer.
@@ -97,7 +99,7 @@ impl std::fmt::Display for Certificate {
 }
 
 impl QuantNet {
-    /// The network with all weights zero: its model file is as long as that of any other with these
+    /// The network with all weights zero, and a calibration: its model file is as long as that of any other with these
     /// layers.
     ///
     /// # Errors
@@ -120,6 +122,12 @@ impl QuantNet {
                 bias: 0,
                 logit_exponent: INPUT_EXPONENT,
             },
+            calibration: Some(CalibrationRepr {
+                draws: 1,
+                pairs: 1,
+                thresholds: Default::default(),
+                genuine: Default::default(),
+            }),
             spec: spec.clone(),
         })
     }
@@ -206,6 +214,7 @@ impl QuantNet {
                 bias: self.head.bias,
                 logit_exponent: self.head.logit_exponent,
             },
+            calibration: self.calibration,
             provenance,
         };
         let mut bytes = vec![0; model.buffer_len()];

@@ -18,6 +18,7 @@ pub enum Field {
     EmbeddingLen,
     LogitExponent,
     Reserved,
+    Calibration,
     Operator,
     Kernel,
     COut,

@@ -1,17 +1,18 @@
-//! Bytes of the model file, version 2: field offsets, and the writer.
+//! Bytes of the model file, version 3: field offsets, and the writer.
 //!
 //! The format itself is normative in `FORMAT.md`, which [`crate::model`] shows.
 
 use core::fmt;
 use core::ops::Range;
 
+use super::calibration::{CALIBRATION_LEN, CalibrationRepr};
 use super::plan::arena_len;
 use super::record::{Layers, Steps};
 use crate::checksum::crc32;
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// Most layers a file may have.
 pub const MAX_LAYERS: u16 = 32;
@@ -43,7 +44,8 @@ pub(super) mod field {
     pub(in crate::model) const HEAD_BIAS: Field = 52..56;
     pub(in crate::model) const LOGIT_EXPONENT: Field = 56..57;
     pub(in crate::model) const RESERVED: Field = 57..60;
-    pub(in crate::model) const PROVENANCE: Field = 60..64;
+    pub(in crate::model) const CALIBRATION: Field = 60..64;
+    pub(in crate::model) const PROVENANCE: Field = 64..68;
     pub(in crate::model) const HEADER_LEN: usize = PROVENANCE.end;
 
     /// Offsets from the start of a layer record.
@@ -221,6 +223,8 @@ pub struct ModelRepr<'a> {
     pub layers: &'a [LayerRepr<'a>],
     /// The head.
     pub head: HeadRepr<'a>,
+    /// Which logits unknown marks reach, where that was measured.
+    pub calibration: Option<CalibrationRepr>,
     /// Free text: where the model comes from.
     pub provenance: &'a str,
 }
@@ -233,6 +237,7 @@ impl ModelRepr<'_> {
             + self.layers.len() * field::layer::LEN
             + self.layers.iter().map(LayerRepr::data_len).sum::<usize>()
             + padded(self.head.weight.len())
+            + self.calibration.map_or(0, |_| CALIBRATION_LEN)
             + padded(self.provenance.len())
     }
 
@@ -268,11 +273,15 @@ impl ModelRepr<'_> {
             (input, exponent) = (output, head.out_exponent);
         }
         let head_weight = writer.section(self.head.weight.iter().map(|w| w.to_le_bytes()))?;
+        let calibration = match &self.calibration {
+            Some(calibration) => writer.section(calibration.words())?,
+            None => 0,
+        };
         let provenance = writer.at;
         writer.section(self.provenance.bytes().map(|byte| [byte]))?;
         let spaces = provenance + self.provenance.len()..expected;
         writer.buffer.get_mut(spaces).unwrap_or(&mut []).fill(b' ');
-        self.emit_header(&mut writer, head_weight, provenance)?;
+        self.emit_header(&mut writer, [head_weight, calibration, provenance])?;
 
         let content = writer.buffer.get(field::FINGERPRINT.end..).unwrap_or(&[]);
         let digest = digest(content);
@@ -284,8 +293,7 @@ impl ModelRepr<'_> {
     fn emit_header(
         &self,
         writer: &mut Writer<'_>,
-        head_weight: usize,
-        provenance: usize,
+        [head_weight, calibration, provenance]: [usize; 3],
     ) -> Result<(), EmitError> {
         let n_layers = narrow_u16(self.layers.len())?;
         let layers = Layers::new(
@@ -310,6 +318,7 @@ impl ModelRepr<'_> {
         writer.put(field::HEAD_WEIGHT, &narrow_u32(head_weight)?)?;
         writer.put(field::HEAD_BIAS, &self.head.bias.to_le_bytes())?;
         writer.put(field::LOGIT_EXPONENT, &[self.head.logit_exponent])?;
+        writer.put(field::CALIBRATION, &narrow_u32(calibration)?)?;
         writer.put(field::PROVENANCE, &narrow_u32(provenance)?)
     }
 }

@@ -6,12 +6,13 @@
 
 use core::ops::Range;
 
+use super::calibration::{CALIBRATION_LEN, Calibration};
 use super::error::{CertificateError, Field, FormatError};
 use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
 use super::record::{Layers, Record, Steps};
 use crate::checksum::crc32;
-use crate::decide::Decider;
+use crate::decide::{Decider, Thresholds};
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
 use crate::shape::Hwc;
@@ -29,6 +30,7 @@ pub struct ModelView<'m> {
     arena_len: usize,
     embedding_len: usize,
     decider: Decider<'m>,
+    calibration: Option<Calibration<'m>>,
     provenance: &'m [u8],
 }
 
@@ -38,7 +40,7 @@ impl<'m> ModelView<'m> {
     ///
     /// # Errors
     /// The first [`FormatError`], in this order: magic, version, length, CRC, header fields,
-    /// layers, head, arena.
+    /// layers, head, calibration, arena.
     pub fn new_checked(bytes: &'m [u8]) -> Result<Self, FormatError> {
         let bytes = check_envelope(bytes)?;
         let input = read_input(bytes)?;
@@ -54,6 +56,7 @@ impl<'m> ModelView<'m> {
             return Err(FormatError::Field(Field::EmbeddingLen));
         }
         let decider = read_head(bytes, embedding_len, &mut sections)?;
+        let calibration = read_calibration(bytes, &mut sections)?;
         let text = sections.take(read_len(bytes, field::PROVENANCE)?, None)?;
 
         let arena = read_len(bytes, field::ARENA_LEN)?;
@@ -74,6 +77,7 @@ impl<'m> ModelView<'m> {
             arena_len: arena,
             embedding_len,
             decider,
+            calibration,
             provenance: text,
         })
     }
@@ -112,6 +116,18 @@ impl<'m> ModelView<'m> {
     #[must_use]
     pub const fn decider(&self) -> Decider<'m> {
         self.decider
+    }
+
+    /// What unknown marks score, where that was measured.
+    #[must_use]
+    pub const fn calibration(&self) -> Option<Calibration<'m>> {
+        self.calibration
+    }
+
+    /// What a mark must score to be known.
+    #[must_use]
+    pub const fn thresholds(&self) -> Thresholds<'m> {
+        Thresholds::new(self.calibration)
     }
 
     /// Bytes of working memory that [`crate::net::Encoder::embed`] needs.
@@ -250,6 +266,19 @@ fn read_head<'m>(
         head: L1Head { weight, bias },
         logit_exponent,
     })
+}
+
+fn read_calibration<'m>(
+    bytes: &'m [u8],
+    sections: &mut Sections<'m>,
+) -> Result<Option<Calibration<'m>>, FormatError> {
+    match read_len(bytes, field::CALIBRATION)? {
+        0 => Ok(None),
+        offset => {
+            let section = sections.take(offset, Some(CALIBRATION_LEN))?;
+            Calibration::new_checked(section).map(Some)
+        }
+    }
 }
 
 /// The certificate of one accumulator: whatever the input, `|bias| + 255 Σ|w| < 2^24`.

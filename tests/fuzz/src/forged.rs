@@ -18,8 +18,9 @@ use crate::model::keeps_its_promises;
 use crate::repair_crc;
 use crate::source::stretch;
 
-const HEADER: usize = 64;
+const HEADER: usize = 68;
 const RECORD: usize = 24;
+const CALIBRATION: usize = 212;
 /// Sections that are not there are made up to this size; a larger file stays as it is.
 const MAX_FILE: usize = 4096;
 /// Room for rounding three sections up to multiples of 4.
@@ -60,7 +61,7 @@ enum Values {
 fn repair_envelope(file: &mut Vec<u8>) {
     file.truncate(file.len() / 4 * 4);
     let len = file.len() as u32;
-    for (at, value) in [(0, *b"1LOK"), (4, [2, 0, 0, 0]), (8, len.to_le_bytes())] {
+    for (at, value) in [(0, *b"1LOK"), (4, [3, 0, 0, 0]), (8, len.to_le_bytes())] {
         // Version and number of layers share a word.
         let value = if at == 4 { &value[..2] } else { &value[..] };
         put(file, at, value);
@@ -88,6 +89,10 @@ fn byte(file: &[u8], at: usize) -> usize {
 
 fn half(file: &[u8], at: usize) -> usize {
     byte(file, at) + 256 * byte(file, at + 1)
+}
+
+fn word(file: &[u8], at: usize) -> usize {
+    half(file, at) + 65536 * half(file, at + 2)
 }
 
 /// The shape `[h][w][c]` and exponent that a layer reads.
@@ -169,7 +174,7 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
     }
     let arena = arena_len(&steps, arena);
     let embedding = input.len();
-    if at + embedding + PADDING > MAX_FILE || arena > u32::MAX as usize {
+    if at + embedding + CALIBRATION + PADDING > MAX_FILE || arena > u32::MAX as usize {
         return false;
     }
     put_u32(file, 40, arena);
@@ -178,7 +183,17 @@ fn lay_out(file: &mut Vec<u8>, values: Values) -> bool {
     let head = at..at + embedding;
     at = head.end.next_multiple_of(4);
     grow(file, at);
-    put_u32(file, 60, at);
+    // Whether there is a calibration, the file says itself.
+    let calibration = (word(file, 60) != 0).then_some(at);
+    put_u32(file, 60, calibration.unwrap_or(0));
+    if let Some(section) = calibration {
+        at += CALIBRATION;
+        grow(file, at);
+        if repair {
+            repair_calibration(&mut file[section..at]);
+        }
+    }
+    put_u32(file, 64, at);
     if repair {
         clamp_weights(file.get_mut(head).unwrap_or_default().iter_mut());
         let bias = i32::from_le_bytes(std::array::from_fn(|i| file[52 + i]));
@@ -307,13 +322,31 @@ fn repair_record(file: &mut [u8], at: usize, input: Activation) {
     put(file, at + 20, &[0; 4]);
 }
 
+/// Makes a calibration legal: counts of at least 1, logits below 2^24 that fall nowhere.
+fn repair_calibration(section: &mut [u8]) {
+    let (counts, logits) = section.split_at_mut(8);
+    counts.iter_mut().for_each(|byte| *byte |= 1);
+    let word = |logits: &[u8], index: usize| {
+        i32::from_le_bytes(std::array::from_fn(|i| logits[4 * index + i])) % (1 << 24)
+    };
+    let (columns, thresholds) = (5, 35);
+    for index in 0..logits.len() / 4 {
+        let table = index < thresholds;
+        let left = (index % columns > 0 || index > thresholds).then(|| index.checked_sub(1));
+        let above = table.then(|| index.checked_sub(columns));
+        let least = [left, above].into_iter().flatten().flatten();
+        let least = least.map(|index| word(logits, index)).max();
+        let value = word(logits, index).max(least.unwrap_or(i32::MIN));
+        put(logits, 4 * index, &value.to_le_bytes());
+    }
+}
+
 fn clamp_weights<'a>(weights: impl Iterator<Item = &'a mut u8>) {
     weights.for_each(|w| *w = (*w as i8).clamp(-64, 64) as u8);
 }
 
 /// Makes a layer's data legal: `|w| <= 64`, `|bias| + 255 Σ|w| < 2^24`, `shift <= 23`.
 fn certify(file: &mut [u8], record: usize, plan: &Plan) {
-    let word = |file: &[u8], at: usize| half(file, at) + 65536 * half(file, at + 2);
     let [weight, bias, shift] = [8, 12, 16].map(|field| word(file, record + field));
     let c_out = plan.output.c;
     clamp_weights(file[weight..weight + plan.taps * c_out].iter_mut());

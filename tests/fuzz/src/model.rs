@@ -3,6 +3,7 @@
 //! What is accepted keeps every promise of `shared/FORMAT.md`: it runs, every layer's kernel gives
 //! the bits of its specification, and no sum can leave 24 bits.
 
+use shared::decide::Policy;
 use shared::model::ModelView;
 use shared::net::Encoder;
 use shared::ops::Operator;
@@ -40,6 +41,7 @@ pub fn keeps_its_promises(model: &ModelView<'_>) {
     let first = embed(model, &noise);
     let second = embed(model, &vec![255; noise.len()]);
     same_logit_as_the_formula(model, &first, &second);
+    thresholds_rise(model);
 }
 
 /// Multiplications, or comparisons, of one run of the specification.
@@ -78,6 +80,25 @@ fn embed(model: &ModelView<'_>, image: &[u8]) -> Vec<u8> {
         "two layers in one give the same bits"
     );
     embedding
+}
+
+/// More classes or a smaller rate never lower the threshold, and the expected accepts are a share.
+fn thresholds_rise(model: &ModelView<'_>) {
+    for far_ppm in [0, 1, 5_000, 10_000, 77_777, u32::MAX] {
+        let at = |classes, far_ppm| {
+            model
+                .thresholds()
+                .at(classes, Policy { far_ppm, offset: 0 })
+        };
+        for classes in 0..70 {
+            let threshold = at(classes, far_ppm);
+            assert!(threshold <= at(classes + 1, far_ppm));
+            assert!(far_ppm == 0 || threshold >= at(classes, far_ppm.saturating_mul(3)));
+            if let Some(calibration) = model.calibration() {
+                assert!(calibration.expected_accepts_permille(threshold) <= 1000);
+            }
+        }
+    }
 }
 
 /// The head, read from the file by the offsets in `FORMAT.md` and computed without limits.

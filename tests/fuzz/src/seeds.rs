@@ -4,7 +4,7 @@
 
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use shared::link::{Command, Decoder, Event, MAX_FRAME, Packet, Request, encode};
-use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
+use shared::model::{CalibrationRepr, FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
 use shared::shape::{Hwc, Window};
 
 /// One file of the corpus.
@@ -86,7 +86,24 @@ const HALVING: Window = Window {
     pad: 0,
 };
 
-fn emit(side: usize, layers: &[LayerRepr<'_>], head: &[i8]) -> Vec<u8> {
+/// Thresholds that rise by 16 for each doubling and by 64 for each rate.
+fn calibration() -> CalibrationRepr {
+    CalibrationRepr {
+        draws: 20_000,
+        pairs: 10_000,
+        thresholds: std::array::from_fn(|row| {
+            std::array::from_fn(|column| 16 * row as i32 + 64 * column as i32 - 256)
+        }),
+        genuine: std::array::from_fn(|i| 32 * i as i32 + 256),
+    }
+}
+
+fn emit(
+    side: usize,
+    layers: &[LayerRepr<'_>],
+    head: &[i8],
+    calibration: Option<CalibrationRepr>,
+) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(side, side, 1),
         input_exponent: 8,
@@ -97,6 +114,7 @@ fn emit(side: usize, layers: &[LayerRepr<'_>], head: &[i8]) -> Vec<u8> {
             bias: 700,
             logit_exponent: 12,
         },
+        calibration,
         provenance: "a seed",
     };
     let mut bytes = vec![0; model.buffer_len()];
@@ -139,7 +157,7 @@ fn every_operator() -> Vec<u8> {
             filters: filters(&[3, 5, -2, 1, 1, 7], 2),
         },
     ];
-    emit(8, &layers, &[-2; 2])
+    emit(8, &layers, &[-2; 2], Some(calibration()))
 }
 
 /// 6×6×1 → conv, stride 2 → 3×3×3 → pool → 1×1×3.
@@ -155,7 +173,7 @@ fn conv_and_pool() -> Vec<u8> {
         },
         LayerRepr::MaxPool2d { window: HALVING },
     ];
-    emit(6, &layers, &[-2, -3, -4])
+    emit(6, &layers, &[-2, -3, -4], None)
 }
 
 /// 2×2×1 → linear → 3 → linear → 1.
@@ -168,7 +186,7 @@ fn two_linear() -> Vec<u8> {
             filters: filters(&[20, 30, -40], 1),
         },
     ];
-    emit(2, &layers, &[-9])
+    emit(2, &layers, &[-9], Some(calibration()))
 }
 
 /// Two trials, two-way, one shot, four images of 3×2.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::model::calibration::CalibrationRepr;
 use crate::model::format::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr};
 use crate::model::record::Layer;
 use crate::net::Encoder;
@@ -47,6 +48,15 @@ fn emit(weight: &[i8], bias: &[i32], shift: &[u8], head: &[i8], head_bias: i32) 
 }
 
 fn emit_layers(side: usize, layers: &[LayerRepr<'_>], head: &[i8], head_bias: i32) -> Vec<u8> {
+    emit_calibrated(side, layers, (head, head_bias), None)
+}
+
+fn emit_calibrated(
+    side: usize,
+    layers: &[LayerRepr<'_>],
+    (head, head_bias): (&[i8], i32),
+    calibration: Option<CalibrationRepr>,
+) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(side, side, 1),
         input_exponent: 8,
@@ -57,6 +67,7 @@ fn emit_layers(side: usize, layers: &[LayerRepr<'_>], head: &[i8], head_bias: i3
             bias: head_bias,
             logit_exponent: 12,
         },
+        calibration,
         provenance: "a test",
     };
     let mut bytes = vec![0xa5; model.buffer_len()];
@@ -97,7 +108,7 @@ fn every_operator() -> Vec<u8> {
             filters: filters(&[3, 5, -2, 1, 1, 7], 2),
         },
     ];
-    emit_layers(8, &layers, &[-2; 2], 7)
+    emit_calibrated(8, &layers, (&[-2; 2], 7), Some(example_calibration()))
 }
 
 /// Changes bytes and repairs the CRC, as a hostile writer would.
@@ -425,7 +436,7 @@ proptest! {
     /// Whatever the bytes: an error, or a model that runs.
     #[test]
     fn forged_bytes_never_panic(
-        edits in prop::collection::vec((0..400_usize, any::<u8>()), 1..4),
+        edits in prop::collection::vec((0..600_usize, any::<u8>()), 1..4),
         image in prop::collection::vec(any::<u8>(), 64),
     ) {
         let mut bytes = every_operator();
@@ -439,6 +450,18 @@ proptest! {
             let ran = Encoder::new(model).embed(&image, &mut arena, &mut embedding);
             prop_assert_eq!(ran.is_ok(), model.input().len() == image.len());
         }
+    }
+}
+
+/// Thresholds that rise by 16 for each doubling and by 64 for each rate; quantiles by 32.
+fn example_calibration() -> CalibrationRepr {
+    CalibrationRepr {
+        draws: 20_000,
+        pairs: 10_000,
+        thresholds: core::array::from_fn(|row| {
+            core::array::from_fn(|column| 16 * row as i32 + 64 * column as i32 - 256)
+        }),
+        genuine: core::array::from_fn(|i| 32 * i as i32 + 256),
     }
 }
 
@@ -465,7 +488,7 @@ fn worked_example_of_the_specification() {
         })
         .collect();
     let model = ModelView::new_checked(&bytes).unwrap();
-    assert_eq!(model.bytes().len(), 128);
+    assert_eq!(model.bytes().len(), 344);
     let image: Vec<u8> = (0..16).map(|pixel| 16 * pixel).collect();
     let (mut arena, mut embedding) = (vec![0; model.arena_len()], vec![0; 4]);
     Encoder::new(model)
@@ -473,6 +496,8 @@ fn worked_example_of_the_specification() {
         .unwrap();
     assert_eq!(embedding, [7, 20, 50, 80]);
     assert_eq!(model.decider().logit(&embedding, &[0; 4]), Ok(659));
+    let policy = crate::decide::Policy::default();
+    assert_eq!(model.thresholds().at(20, policy), -59);
 
     let layers = [LayerRepr::Conv2d {
         window: Window {
@@ -496,6 +521,7 @@ fn worked_example_of_the_specification() {
             bias: 900,
             logit_exponent: 12,
         },
+        calibration: Some(example_calibration()),
         provenance: "worked example",
     };
     let mut written = vec![0; repr.buffer_len()];

@@ -88,6 +88,61 @@ fn offsets_at_the_end_of_the_address_space_are_refused() {
     }
 }
 
+#[test]
+fn a_calibration_elsewhere_is_refused() {
+    let at = field::CALIBRATION.start;
+    for good in [small_model(), every_operator()] {
+        let there = u32::from_le_bytes(good[field::CALIBRATION].try_into().unwrap());
+        for offset in [u32::MAX, u32::MAX - 3, 1 << 31, 4, there + 1, there + 4] {
+            let bytes = forge(good.clone(), at, &offset.to_le_bytes());
+            let refused = refusal(&bytes);
+            let elsewhere = matches!(refused, FormatError::Offset { .. });
+            assert!(elsewhere, "{offset}: {refused}");
+        }
+    }
+    // Left out, the text would have to start where the calibration lies.
+    let refused = refusal(&forge(every_operator(), at, &[0; 4]));
+    assert!(matches!(refused, FormatError::Offset { .. }), "{refused}");
+    // Claimed where the text lies, which is shorter.
+    let good = small_model();
+    let text = good[field::PROVENANCE].to_vec();
+    let refused = refusal(&forge(good, at, &text));
+    assert!(
+        matches!(refused, FormatError::Truncated { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_calibration_that_falls_is_refused() {
+    let good = every_operator();
+    let there = u32::from_le_bytes(good[field::CALIBRATION].try_into().unwrap()) as usize;
+    assert!(
+        ModelView::new_checked(&good)
+            .unwrap()
+            .calibration()
+            .is_some()
+    );
+    let refused = FormatError::Field(Field::Calibration);
+    for word in 0..53 {
+        for value in [i32::MIN, -1 << 24, 1 << 24, i32::MAX] {
+            let bytes = forge(good.clone(), there + 4 * word, &value.to_le_bytes());
+            // The first two words are counts.
+            let legal = word < 2;
+            assert_eq!(
+                ModelView::new_checked(&bytes).is_ok(),
+                legal,
+                "{word} {value}"
+            );
+            if !legal {
+                assert_eq!(refusal(&bytes), refused);
+            }
+        }
+        let bytes = forge(good.clone(), there + 4 * word, &[0; 4]);
+        assert!(word >= 2 || refusal(&bytes) == refused, "{word}");
+    }
+}
+
 /// Extents whose products leave 32 bits: refused for what they are, on every processor.
 #[test]
 fn huge_extents_are_refused() {

@@ -1,0 +1,94 @@
+//! Onelook, the device: enrols, remembers and recognises, on a board.
+//!
+//! In: the link, the camera, the flash, the time. Out: what [`shared::session`] makes of them; this
+//! file only wires them together. The model is the newest in flash that this firmware reads, else the
+//! file `model.onelook` of the host.
+#![no_std]
+#![no_main]
+
+use core::ffi::CStr;
+use core::fmt::Write;
+
+use cortex_m_rt::entry;
+use firmware::board::flash_map::BANK;
+use firmware::board::{self, Board, Devices, Memory};
+use shared::capture::MAX_PIXELS;
+use shared::model::ModelView;
+use shared::session::{Action, Identity, Session};
+use shared::slots::choose;
+use shared::store::Layout;
+
+const MODEL_FILE: &CStr = c"model.onelook";
+/// A poll takes far less: a layer, or the erase of a sector.
+const WATCHDOG_MS: u32 = 5_000;
+
+#[entry]
+fn main() -> ! {
+    match (Board::take(), Devices::take()) {
+        (Some((board, memory)), Some(devices)) => live(board, memory, devices),
+        _ => board::exit(Err(())),
+    }
+}
+
+/// Lives until a restart is asked for.
+fn live(mut board: Board, memory: Memory, devices: Devices) -> ! {
+    let Devices {
+        mut uart,
+        flash,
+        mut camera,
+        mut clock,
+        mut watchdog,
+    } = devices;
+    let (in_use, spare) = choose(flash.models);
+    let model = in_use.model().or_else(|| {
+        let file = board.read_file(MODEL_FILE, memory.model).ok()?;
+        ModelView::new_checked(file).ok()
+    });
+    let identity = Identity {
+        board: board::NAME,
+        firmware: env!("CARGO_PKG_VERSION"),
+        store: Layout {
+            at: 0,
+            bank_len: BANK,
+        },
+        is_signed: None,
+    };
+    let Some(pixels) = memory.pixels.get_mut(..MAX_PIXELS) else {
+        board::exit(Err(()))
+    };
+    let session = Session::start(
+        identity,
+        flash.samples,
+        model,
+        Some(spare),
+        memory.arena,
+        pixels,
+    );
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            let _ = writeln!(board, "error support set: {error}");
+            board::exit(Err(()))
+        }
+    };
+    watchdog.start(WATCHDOG_MS);
+    loop {
+        watchdog.feed();
+        while let Some(byte) = uart.read_byte() {
+            session.receive(&[byte]);
+        }
+        while let Some(&byte) = session.outgoing().first()
+            && uart.write_byte(byte)
+        {
+            session.sent(1);
+        }
+        match session.poll(clock.microseconds()) {
+            Action::Idle | Action::Work => {}
+            Action::Capture => session.captured(|buffer| {
+                let picture = camera.capture(buffer)?;
+                Ok((picture.h, picture.w))
+            }),
+            Action::Restart => board::restart(),
+        }
+    }
+}

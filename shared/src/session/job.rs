@@ -1,0 +1,456 @@
+//! What takes a picture or an embedding first: step by step, and what follows the last step.
+//!
+//! In: a [`Purpose`]. Out: the answer to the request that it came from, or an event. Samples whose
+//! embedding is by another model are embedded again before anything is compared, so that no answer
+//! comes from an old embedding.
+
+use embedded_storage::nor_flash::NorFlash;
+
+use super::line::Line;
+use super::{Action, Core, Press};
+use crate::capture::{Look, REVISION};
+use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
+use crate::image::resample_area_of;
+use crate::link::{
+    CameraFault, Candidate, Enrolled, Event, Fault, MAX_LABEL, Reply, Settings, Verdict,
+};
+use crate::model::ModelView;
+use crate::net::{Encoder, Stage};
+use crate::shape::{Hwc, ShapeError};
+use crate::slots::Mapped;
+use crate::support_set::{MAX_CAPTURE, NewSample, SupportSetError};
+
+/// A label by value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Label {
+    bytes: [u8; MAX_LABEL],
+    len: usize,
+}
+
+impl Label {
+    /// `None` when it is empty or too long.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; MAX_LABEL];
+        let place = bytes.get_mut(..text.len())?;
+        for (place, byte) in place.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        let len = text.len();
+        (len > 0).then_some(Self { bytes, len })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        let bytes = self.bytes.get(..self.len).unwrap_or(&[]);
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+/// Why a picture is taken or embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The host asked for a picture, no more.
+    Capture,
+    /// It becomes a sample.
+    Enrol { label: Label, force: bool },
+    /// The host asked which class it is.
+    Score,
+    /// The host asked how long it takes.
+    Bench,
+    /// A person asked which class it is.
+    Seen,
+    /// A person wants it learnt.
+    Learn,
+    /// A sample's own picture, for a new model.
+    Refresh { sample: u32 },
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Nothing.
+    None,
+    /// The board takes a picture.
+    Capturing(Purpose),
+    /// The encoder runs.
+    Embedding {
+        stage: Stage,
+        purpose: Purpose,
+        /// When it began, in microseconds.
+        since: u64,
+    },
+}
+
+impl<F: NorFlash + Mapped> Core<'_, F> {
+    /// Makes a step.
+    pub(super) fn step(&mut self, line: &mut Line) -> Action {
+        match self.job {
+            Job::None => self.next(line),
+            Job::Capturing(_) => Action::Capture,
+            Job::Embedding {
+                mut stage,
+                purpose,
+                since,
+            } => {
+                self.job = Job::None;
+                let Some(model) = self.model else {
+                    line.answer(Err(Fault::NoModel));
+                    return Action::Work;
+                };
+                match Encoder::new(model).advance(&mut stage, self.arena) {
+                    Ok(true) => {
+                        self.job = Job::Embedding {
+                            stage,
+                            purpose,
+                            since,
+                        };
+                    }
+                    Ok(false) => self.embedded(&model, &stage, purpose, since, line),
+                    Err(_) => line.answer(Err(Fault::NoModel)),
+                }
+                Action::Work
+            }
+        }
+    }
+
+    /// Begins the next job.
+    fn next(&mut self, line: &mut Line) -> Action {
+        if let Some(sample) = self.stale_sample() {
+            if self.begin_refresh(sample).is_none() {
+                self.block(line);
+            }
+            return Action::Work;
+        }
+        if let Some(purpose) = self.waiting.take() {
+            if self.begin(purpose).is_none() {
+                line.answer(Err(Fault::NoCapture));
+            }
+            return Action::Work;
+        }
+        match self.support.maintain(&mut self.flash) {
+            Ok(true) => Action::Work,
+            Ok(false) | Err(_) => Action::Idle,
+        }
+    }
+
+    /// Gives up what a host asked for; what is kept anyway goes on.
+    pub(super) fn cancel(&mut self) {
+        self.waiting = None;
+        match self.job {
+            Job::Embedding {
+                purpose: Purpose::Refresh { .. },
+                ..
+            }
+            | Job::None => {}
+            Job::Embedding { .. } | Job::Capturing(_) => self.job = Job::None,
+        }
+    }
+
+    /// Identifies what makes embeddings: the model, and what a picture becomes before.
+    pub(super) fn encoder_id(&self) -> Option<[u8; 16]> {
+        let mut id = self.model?.fingerprint();
+        if let Some(last) = id.last_mut() {
+            *last = last.wrapping_add(REVISION);
+        }
+        Some(id)
+    }
+
+    /// Samples that wait for an embedding by this model.
+    pub(super) fn stale(&self) -> usize {
+        let id = self.encoder_id();
+        id.map_or(0, |id| self.support.stale(&id))
+    }
+
+    fn stale_sample(&self) -> Option<u32> {
+        let id = self.encoder_id().filter(|_| !self.blocked)?;
+        let mut samples = self.support.samples();
+        samples.find(|s| s.fingerprint != id).map(|s| s.id)
+    }
+
+    /// Embeds the picture in the capture buffer.
+    fn begin(&mut self, purpose: Purpose) -> Option<()> {
+        let model = self.model?;
+        let (pixels, shape, look) = self.picture.get()?;
+        let stage = Encoder::new(model)
+            .begin(self.arena, |input| {
+                resample_area_of(pixels, shape, input, model.input(), |v| look.ink(v))
+            })
+            .ok()?;
+        self.job = Job::Embedding {
+            stage,
+            purpose,
+            since: self.now,
+        };
+        Some(())
+    }
+
+    /// Embeds a sample's own picture, which is read to the end of the arena.
+    fn begin_refresh(&mut self, sample: u32) -> Option<()> {
+        let model = self.model?;
+        let found = self.support.samples().find(|s| s.id == sample)?;
+        let shape = Hwc::new(usize::from(found.h), usize::from(found.w), 1);
+        let input = model.input();
+        let (head, tail) = self.arena.split_at_mut_checked(input.len())?;
+        let pixels = tail.get_mut(..shape.len())?;
+        self.support
+            .read_capture(&mut self.flash, sample, 0, pixels)
+            .ok()?;
+        let look = Look::at(pixels, shape);
+        resample_area_of(pixels, shape, head, input, |v| look.ink(v)).ok()?;
+        // The input is where `begin` wants it.
+        let stage = Encoder::new(model).begin(self.arena, |_| Ok(())).ok()?;
+        self.job = Job::Embedding {
+            stage,
+            purpose: Purpose::Refresh { sample },
+            since: self.now,
+        };
+        Some(())
+    }
+
+    /// No further attempt to embed samples again until the next start.
+    fn block(&mut self, line: &mut Line) {
+        self.blocked = true;
+        line.tell(&Event::Log("samples could not be embedded again"));
+    }
+
+    /// The last step was made.
+    fn embedded(
+        &mut self,
+        model: &ModelView<'_>,
+        stage: &Stage,
+        purpose: Purpose,
+        since: u64,
+        line: &mut Line,
+    ) {
+        let len = model.embedding_len();
+        let taken = self
+            .embedding
+            .get_mut(..len)
+            .map(|embedding| Encoder::new(*model).finish(stage, self.arena, embedding));
+        if taken != Some(Ok(())) {
+            line.answer(Err(Fault::NoModel));
+            return;
+        }
+        match purpose {
+            Purpose::Refresh { sample } => self.refreshed(sample, line),
+            Purpose::Enrol { label, force } => {
+                let result = self.enrol(model, &label, force);
+                line.answer(result);
+            }
+            Purpose::Learn => {
+                let label = self.fresh_label();
+                let text = match self.enrol(model, &label, false) {
+                    Ok(_) => "learnt",
+                    Err(_) => "not learnt: empty, faint, cut off, known already, or no room",
+                };
+                line.tell(&Event::Log(text));
+            }
+            Purpose::Score => match self.score(model) {
+                Ok(verdict) => line.answer(Ok(Reply::Scored(verdict))),
+                Err(fault) => line.answer(Err(fault)),
+            },
+            Purpose::Seen => match self.score(model) {
+                Ok(verdict) => line.tell(&Event::Seen(verdict)),
+                Err(_) => line.tell(&Event::Log("nothing is enrolled")),
+            },
+            Purpose::Bench | Purpose::Capture => {
+                let took = self.now.saturating_sub(since);
+                let microseconds = u32::try_from(took).unwrap_or(u32::MAX);
+                line.answer(Ok(Reply::Bench { microseconds }));
+            }
+        }
+    }
+
+    fn refreshed(&mut self, sample: u32, line: &mut Line) {
+        let (Some(id), Some(model)) = (self.encoder_id(), self.model) else {
+            return;
+        };
+        let embedding = self.embedding.get(..model.embedding_len()).unwrap_or(&[]);
+        let kept = self
+            .support
+            .set_embedding(&mut self.flash, sample, embedding, id);
+        if kept.is_err() {
+            self.block(line);
+        }
+        let total = self.support.len();
+        let done = total.saturating_sub(self.stale());
+        line.tell(&Event::Embedding {
+            done: done as u16,
+            total: total as u16,
+        });
+    }
+
+    /// The logit of every sample against the embedding that was just made.
+    fn compare(&mut self, model: &ModelView<'_>) -> Result<(), Fault<'static>> {
+        let (len, id) = (model.embedding_len(), self.encoder_id());
+        let query = self.embedding.get(..len).unwrap_or(&[]);
+        let other = self.other.get_mut(..len).ok_or(Fault::NoModel)?;
+        self.n_logits = 0;
+        for (sample, place) in self.support.samples().zip(&mut self.logits) {
+            // A sample that could not be embedded again takes no part.
+            let mut logit = i32::MIN;
+            if Some(sample.fingerprint) == id {
+                self.support
+                    .read_embedding(&mut self.flash, sample.id, other)
+                    .map_err(|_| Fault::Flash)?;
+                let head = model.decider().logit(query, other);
+                logit = head.map_err(|_: ShapeError| Fault::NoModel)?;
+            }
+            *place = logit;
+            self.n_logits += 1;
+        }
+        Ok(())
+    }
+
+    /// The class and the logit of every sample that was compared.
+    fn logits(&self) -> impl Iterator<Item = (usize, i32)> {
+        let samples = self.support.samples().zip(&self.logits);
+        let logits = samples.map(|(sample, &logit)| (sample.class, logit));
+        logits.filter(|&(_, logit)| logit != i32::MIN)
+    }
+
+    /// What a user has set, or what holds until then.
+    pub(super) fn settings(&self) -> Settings {
+        let policy = Policy::default();
+        self.support.settings().unwrap_or(Settings {
+            far_ppm: policy.far_ppm,
+            offset: policy.offset,
+        })
+    }
+
+    fn candidate(&self, scored: Scored) -> Candidate<'_> {
+        Candidate {
+            label: self.support.label(scored.class).unwrap_or(""),
+            logit: scored.logit,
+        }
+    }
+
+    /// Which class the embedding belongs to.
+    fn score(&mut self, model: &ModelView<'_>) -> Result<Verdict<'_>, Fault<'static>> {
+        self.compare(model)?;
+        let settings = self.settings();
+        let policy = Policy {
+            far_ppm: settings.far_ppm,
+            offset: settings.offset,
+        };
+        let thresholds = Thresholds::new(model.calibration());
+        let decision = decide(self.logits(), &thresholds, policy);
+        let Decision {
+            known,
+            best,
+            second,
+            threshold,
+        } = decision.map_err(|_| Fault::NothingEnrolled)?;
+        let (_, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
+        Ok(Verdict {
+            known,
+            best: self.candidate(best),
+            second: second.map(|second| self.candidate(second)),
+            threshold,
+            logit_exponent: model.decider().logit_exponent(),
+            quality: look.quality(),
+        })
+    }
+
+    /// Keeps the picture and its embedding.
+    fn enrol(
+        &mut self,
+        model: &ModelView<'_>,
+        label: &Label,
+        force: bool,
+    ) -> Result<Reply<'_>, Fault<'_>> {
+        self.compare(model)?;
+        if !force && let Some(other) = self.other_class(model, label.text()) {
+            return Err(Fault::LooksLike(self.candidate(other)));
+        }
+        let id = self.encoder_id().ok_or(Fault::NoModel)?;
+        let embedding = self.embedding.get(..model.embedding_len()).unwrap_or(&[]);
+        let (pixels, shape, look) = self.picture.get().ok_or(Fault::NoCapture)?;
+        if !force && !self.picture.is_good() {
+            return Err(Fault::Quality(look.quality()));
+        }
+        let sample = NewSample {
+            label: label.text(),
+            h: shape.h as u16,
+            w: shape.w as u16,
+            capture: pixels,
+            embedding,
+            fingerprint: id,
+        };
+        let sample = self.support.enrol(&mut self.flash, &sample);
+        let sample = sample.map_err(|error| fault_of(&error))?;
+        Ok(Reply::Enrolled(Enrolled {
+            sample,
+            quality: look.quality(),
+            samples: self.support.len() as u16,
+            classes: self.support.classes() as u16,
+        }))
+    }
+
+    /// The class, other than `label`, that the embedding would be taken for.
+    fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<Scored> {
+        let own = self.support.class_of(label);
+        let others = self.logits().filter(|&(class, _)| Some(class) != own);
+        let thresholds = Thresholds::new(model.calibration());
+        looks_like(others, &thresholds).ok().flatten()
+    }
+
+    /// A name that no class has: `mark 1`, `mark 2` and so on.
+    fn fresh_label(&self) -> Label {
+        let names = (1..=99_u8).filter_map(|number| {
+            let mut text = *b"mark 00";
+            let (tens, ones) = (number / 10, number % 10);
+            let [.., high, low] = &mut text;
+            (*high, *low) = (b'0' + tens, b'0' + ones);
+            Label::new(core::str::from_utf8(&text).ok()?)
+        });
+        let mut free = names.filter(|name| self.support.class_of(name.text()).is_none());
+        let fallback = Label {
+            bytes: [b'?'; MAX_LABEL],
+            len: 1,
+        };
+        free.next().unwrap_or(fallback)
+    }
+
+    /// The board took a picture, or could not.
+    pub(super) fn captured(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<(u16, u16), CameraFault>,
+        line: &mut Line,
+    ) {
+        let Job::Capturing(purpose) = self.job else {
+            return;
+        };
+        self.job = Job::None;
+        let result = self.picture.take(fill);
+        match (purpose, result) {
+            (Purpose::Capture, result) => line.answer(result.map(Reply::Captured)),
+            (purpose, Ok(_)) => self.waiting = Some(purpose),
+            (_, Err(_)) => line.tell(&Event::Log("the camera gave no picture")),
+        }
+    }
+
+    pub(super) fn press(&mut self, press: Press) {
+        if self.job == Job::None && self.waiting.is_none() && self.model.is_some() {
+            self.job = Job::Capturing(match press {
+                Press::Short => Purpose::Seen,
+                Press::Long => Purpose::Learn,
+            });
+        }
+    }
+}
+
+/// What a host is told when the support set refuses.
+pub(super) const fn fault_of<E>(error: &SupportSetError<E>) -> Fault<'static> {
+    match error {
+        SupportSetError::Label => Fault::Label,
+        SupportSetError::NoSuchSample => Fault::NoSuchSample,
+        SupportSetError::NoSuchClass => Fault::NoSuchClass,
+        SupportSetError::NothingToUndo => Fault::NothingToUndo,
+        SupportSetError::TooManySamples | SupportSetError::Full { .. } => Fault::Full,
+        SupportSetError::CaptureSize => Fault::CaptureSize {
+            max: MAX_CAPTURE as u32,
+        },
+        // A model whose embedding is too long is not run: see `Session::start`.
+        SupportSetError::EmbeddingSize | SupportSetError::Store(_) => Fault::Flash,
+    }
+}
