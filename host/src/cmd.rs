@@ -5,6 +5,8 @@ mod args;
 mod bench;
 mod budget;
 mod completions;
+mod device;
+mod doctor;
 mod download;
 mod evaluate;
 mod export;
@@ -13,6 +15,7 @@ mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
 mod run_folder;
+mod simulate;
 mod train_export;
 mod verify;
 
@@ -98,6 +101,12 @@ enum Command {
     /// Show what is in a model file, or in a network before it is trained, and what it costs on a
     /// device.
     Inspect(inspect::Args),
+    /// Teach a device, ask it, look after it.
+    Device(device::Args),
+    /// Run the real firmware in QEMU, as a device to play with.
+    Simulate(simulate::Args),
+    /// Look for what on this computer may keep Onelook from working.
+    Doctor(doctor::Args),
     /// Download Omniglot into the cache.
     Download(download::Args),
     /// Print completions for a shell.
@@ -118,6 +127,9 @@ impl Cli {
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Device(args) => device::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Download(args) => download::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

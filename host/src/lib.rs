@@ -11,6 +11,7 @@
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
+//! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
 
 pub mod augment;
@@ -21,6 +22,8 @@ pub mod checkpoint;
 pub mod cmd;
 pub mod config;
 pub mod dataset;
+pub mod device;
+pub mod doctor;
 pub mod engine;
 pub mod evaluate;
 pub mod export;

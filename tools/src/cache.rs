@@ -85,14 +85,22 @@ impl Cache {
         Ok(CacheLock { _file: file })
     }
 
+    /// Megabytes that are free where the cache is.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn free_mb(&self) -> Result<u64, SetupError> {
+        let free = fs4::available_space(&self.root)
+            .map_err(|e| SetupError::io("measure free space of", &self.root, e))?;
+        Ok(free / 1_000_000)
+    }
+
     /// Refuses to start what the disk cannot hold.
     ///
     /// # Errors
     /// [`SetupError::Space`] with what is free and what is needed.
     pub fn require_space(&self, what: &'static str, needed_mb: u64) -> Result<(), SetupError> {
-        let free = fs4::available_space(&self.root)
-            .map_err(|e| SetupError::io("measure free space of", &self.root, e))?;
-        let free_mb = free / 1_000_000;
+        let free_mb = self.free_mb()?;
         if free_mb >= needed_mb {
             return Ok(());
         }

@@ -85,6 +85,20 @@ pub fn provide(progress: &Progress) -> Result<PathBuf, SetupError> {
     provide_in(&Cache::open()?, progress)
 }
 
+/// The library that [`provide`] would return without installing anything; `None`: it would install one.
+///
+/// # Errors
+/// `ORT_DYLIB_PATH` names no file, or there is none for this kind of machine.
+pub fn installed() -> Result<Option<PathBuf>, SetupError> {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty()) {
+        return user_set(PathBuf::from(path)).map(Some);
+    }
+    let folder = Cache::open()?.path("onnxruntime").join(VERSION);
+    let library = folder.join(build()?.library);
+    let whole = is_complete(&folder) && library.is_file();
+    Ok(whole.then_some(library))
+}
+
 fn user_set(path: PathBuf) -> Result<PathBuf, SetupError> {
     if path.is_file() {
         return Ok(path);

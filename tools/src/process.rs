@@ -42,7 +42,7 @@ pub fn capture(command: &mut Command, limit: Duration) -> io::Result<Captured> {
     })
 }
 
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -58,13 +58,14 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
 }
 
 /// Reads a pipe on its own thread, so that a program that writes much never blocks.
-struct Collector {
+#[derive(Debug)]
+pub(crate) struct Collector {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
 }
 
 impl Collector {
-    fn start(mut pipe: impl Read + Send + 'static) -> Self {
+    pub(crate) fn start(mut pipe: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&bytes);
         let reader = std::thread::spawn(move || {
@@ -78,11 +79,16 @@ impl Collector {
     }
 
     /// What was read. A grandchild may keep the pipe open, so the wait for its end is bounded.
-    fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let start = Instant::now();
         while !self.reader.is_finished() && start.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(2));
         }
+        self.so_far()
+    }
+
+    /// What was read until now.
+    pub(crate) fn so_far(&self) -> String {
         let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }

@@ -1,7 +1,10 @@
 //! Runs a firmware in QEMU.
 //!
 //! In: an ELF file, a machine, a folder whose files the program may read and write through
-//! semihosting. Out: what the program wrote; a program that fails or does not end is an error.
+//! semihosting; where it goes on by itself, also a serial line and a file that is its memory. Out: what the
+//! program wrote; a program that fails or does not end is an error.
+
+mod running;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -9,6 +12,8 @@ use std::time::Duration;
 
 use crate::process::{self, Captured, tail};
 use crate::{Progress, SetupError, apt};
+
+pub use running::Running;
 
 const PROGRAM: &str = "qemu-system-arm";
 
@@ -88,6 +93,14 @@ pub fn provide(progress: &Progress) -> Result<(), SetupError> {
     )
 }
 
+/// What the QEMU on the PATH says of its version; `None`: there is none.
+#[must_use]
+pub fn installed() -> Option<String> {
+    let mut command = Command::new(PROGRAM);
+    let said = process::run(command.arg("--version"), Duration::from_secs(30), "").ok()?;
+    said.lines().next().map(Into::into)
+}
+
 /// A form of QEMU's plugin interface that `tools/plugin/interface.rs` knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PluginInterface {
@@ -144,6 +157,8 @@ pub struct Qemu {
     folder: PathBuf,
     limit: Duration,
     plugin: Option<String>,
+    serial: String,
+    memory: Option<(PathBuf, u64)>,
 }
 
 impl Qemu {
@@ -156,6 +171,8 @@ impl Qemu {
             folder: ".".into(),
             limit: Duration::from_secs(60),
             plugin: None,
+            serial: "none".into(),
+            memory: None,
         }
     }
 
@@ -163,6 +180,28 @@ impl Qemu {
     #[must_use]
     pub fn plugin(mut self, description: &str) -> Self {
         self.plugin = Some(description.into());
+        self
+    }
+
+    /// The program's first UART, at a socket in the file system. QEMU serves one program after the other
+    /// there, and waits for none.
+    #[must_use]
+    pub fn serial_unix(mut self, socket: &Path) -> Self {
+        self.serial = format!("unix:{},server=on,wait=off", doubled_commas(socket));
+        self
+    }
+
+    /// The program's first UART, at a TCP port of this computer.
+    #[must_use]
+    pub fn serial_tcp(mut self, address: std::net::SocketAddr) -> Self {
+        self.serial = format!("tcp:{address},server=on,wait=off");
+        self
+    }
+
+    /// A file of so many bytes as the machine's memory, which then outlives QEMU: also when it is killed.
+    #[must_use]
+    pub fn memory(mut self, file: &Path, bytes: u64) -> Self {
+        self.memory = Some((file.into(), bytes));
         self
     }
 
@@ -197,15 +236,19 @@ impl Qemu {
 
     fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args([
-            "-M",
-            &self.machine,
-            "-nographic",
-            "-monitor",
-            "none",
-            "-serial",
-            "none",
-        ]);
+        match &self.memory {
+            None => command.args(["-M", &self.machine]),
+            Some((file, bytes)) => {
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                let file = doubled_commas(&file);
+                command.arg("-M");
+                command.arg(format!("{},memory-backend=nv", self.machine));
+                let object =
+                    format!("memory-backend-file,id=nv,size={bytes},mem-path={file},share=on");
+                command.args(["-object", &object])
+            }
+        };
+        command.args(["-nographic", "-monitor", "none", "-serial", &self.serial]);
         if let Some(plugin) = &self.plugin {
             command.args(["-plugin", plugin]);
         }
@@ -251,6 +294,11 @@ impl Qemu {
             }
         }
     }
+}
+
+/// A path inside one of QEMU's lists, where a comma is written twice.
+fn doubled_commas(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 #[cfg(test)]

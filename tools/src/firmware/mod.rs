@@ -20,7 +20,7 @@ pub use kernels::kernels;
 pub use selftest::selftest;
 pub use size::{Size, size};
 pub use symbols::Symbols;
-pub use toolchain::{Toolchain, toolchain};
+pub use toolchain::{Toolchain, installed, toolchain};
 
 use crate::{Progress, SetupError, process, repo};
 
@@ -37,6 +37,8 @@ pub struct Board {
     pub cpu: Option<&'static str>,
     /// The QEMU machine that simulates it.
     pub machine: &'static str,
+    /// Bytes of that machine's memory, which holds the data flash: QEMU takes no other number.
+    pub memory: u64,
 }
 
 impl Board {
@@ -54,6 +56,7 @@ pub const AN386: Board = Board {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     machine: "mps2-an386",
+    memory: 16 << 20,
 };
 
 /// ARM's MPS2 with a Cortex-M7F.
@@ -63,6 +66,7 @@ pub const AN500: Board = Board {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     machine: "mps2-an500",
+    memory: 16 << 20,
 };
 
 /// ARM's MPS2 with a Cortex-M33F. Its target leaves out the DSP instructions.
@@ -72,6 +76,7 @@ pub const AN505: Board = Board {
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m33"),
     machine: "mps2-an505",
+    memory: 16 << 20,
 };
 
 /// ARM's MPS3 with a Cortex-M55. Its target leaves out Helium.
@@ -81,6 +86,7 @@ pub const AN547: Board = Board {
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m55"),
     machine: "mps3-an547",
+    memory: 2 << 30,
 };
 
 /// All boards.
@@ -102,6 +108,8 @@ pub enum Program {
     Selftest,
     /// The engine alone, to be weighed.
     Engine,
+    /// Learns and recognises marks, and speaks with a host.
+    Device,
 }
 
 impl Program {
@@ -114,6 +122,7 @@ impl Program {
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
             Self::Engine => "onelook-engine",
+            Self::Device => "onelook-device",
         }
     }
 }

@@ -70,6 +70,24 @@ pub fn toolchain(target: &str, progress: &Progress) -> Result<Toolchain, SetupEr
     })
 }
 
+/// What [`toolchain`] would find, in words; nothing is installed. `None`: it would have to install one.
+#[must_use]
+pub fn installed(target: &str) -> Option<String> {
+    let sysroot = sysroot();
+    if let Some(sysroot) = sysroot
+        .as_deref()
+        .filter(|sysroot| has_core(sysroot, target))
+    {
+        return Some(format!("rustup's, in {}", sysroot.display()));
+    }
+    let said = debian_compiler()?;
+    check_version(&said, target).ok()?;
+    Some(format!(
+        "Debian's {}, which builds core as well",
+        said.trim()
+    ))
+}
+
 impl Toolchain {
     /// `cargo <subcommand>` for `target`; run it in the firmware's folder.
     #[must_use]

@@ -56,6 +56,24 @@ pub fn provide(progress: &Progress) -> Result<PathBuf, SetupError> {
     Ok(link)
 }
 
+/// The folder that [`provide`] would return without installing anything; `None`: it would install one.
+///
+/// # Errors
+/// Yours has the wrong version.
+pub fn installed() -> Result<Option<PathBuf>, SetupError> {
+    let link = repo::root().join(".libtorch");
+    if let Some(found) = yours(&Wishes::read(), &link)? {
+        return Ok(Some(found));
+    }
+    let folder = cached(&Cache::open()?);
+    let whole = is_complete(&folder) && version::check_folder(&folder, "the cache").is_ok();
+    Ok(whole.then_some(folder))
+}
+
+fn cached(cache: &Cache) -> PathBuf {
+    cache.path("libtorch").join(format!("{VERSION}-cpu"))
+}
+
 fn yours(wishes: &Wishes, link: &Path) -> Result<Option<PathBuf>, SetupError> {
     let check = |folder: &Path, name: &'static str| match wishes.any_version {
         true => Ok(()),
@@ -83,7 +101,7 @@ fn in_cache(
     progress: &Progress,
     unpack: impl FnOnce(&Path) -> Result<String, SetupError>,
 ) -> Result<PathBuf, SetupError> {
-    let folder = cache.path("libtorch").join(format!("{VERSION}-cpu"));
+    let folder = cached(cache);
     let in_place = || is_complete(&folder) && version::check_folder(&folder, "the cache").is_ok();
     if in_place() {
         return Ok(folder);

@@ -1,0 +1,214 @@
+//! `onelook device update-model|selftest`: another model, and whether the device computes with it what
+//! this computer does.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use shared::model::ModelView;
+
+use super::{Common, Device};
+use crate::cmd::{Failure, Verdict};
+use crate::dataset::hex;
+
+/// How long a device may take to start again.
+const START: Duration = Duration::from_secs(60);
+/// How long it may embed one sample by the new model.
+const EMBED: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpdateArgs {
+    /// The model file: runs/<name>/model.onelook.
+    #[arg(value_name = "model.onelook", required_unless_present = "abort")]
+    model: Option<PathBuf>,
+    /// A file with its Ed25519 signature, where the device asks for one.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Send it although the device uses this very model.
+    #[arg(long)]
+    force: bool,
+    /// Give up an update that was begun.
+    #[arg(long, conflicts_with_all = ["model", "signature", "force"])]
+    abort: bool,
+}
+
+#[derive(Serialize)]
+struct Updated {
+    /// The fingerprint of the model that is now in use.
+    model: String,
+    /// Whether the device had it before.
+    was_there: bool,
+    samples: u16,
+}
+
+pub(super) fn update_model(common: &Common, args: &UpdateArgs) -> Result<Verdict, Failure> {
+    let Some(path) = &args.model else {
+        let mut device = common.connect()?;
+        device.ask(|client| client.update_abort())?;
+        println!("the update is given up; the device keeps its model");
+        return Ok(Verdict::Success);
+    };
+    let model = read_model(path)?;
+    let wished = fingerprint(path, &model)?;
+    let signature = args.signature.as_deref().map(read).transpose()?;
+    let mut device = common.connect()?;
+    let was_there = device.client.greeting().model.as_ref() == Some(&wished);
+    if !was_there || args.force {
+        device = replace(device, path, &model, signature.as_deref(), &wished)?;
+    }
+    let samples = await_embeddings(&mut device)?;
+    let words = if was_there && !args.force {
+        format!("the device uses this very model already ({wished}); --force sends it again\n")
+    } else {
+        format!("the device uses {wished}; {samples} samples are embedded by it\n")
+    };
+    let updated = Updated {
+        model: wished,
+        was_there,
+        samples,
+    };
+    common.report(&updated, &words)?;
+    Ok(Verdict::Success)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+fn read_model(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::Usage(format!("{}: {error}; name a model.onelook", path.display()))
+    })
+}
+
+/// The fingerprint of a model that is whole.
+fn fingerprint(path: &Path, model: &[u8]) -> Result<String, Failure> {
+    let view = ModelView::new_checked(model)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    Ok(hex(&view.fingerprint()))
+}
+
+/// Sends the model, lets the device start again, and makes sure that it uses it.
+fn replace(
+    mut device: Device,
+    path: &Path,
+    model: &[u8],
+    signature: Option<&[u8]>,
+    wished: &str,
+) -> Result<Device, Failure> {
+    let max = device.ask(|client| client.info())?.max_model as usize;
+    if max == 0 || model.len() > max {
+        return Err(Failure::Work(format!(
+            "{}: {} has {} bytes, the device takes {max}\nnext: {}",
+            device.address,
+            path.display(),
+            model.len(),
+            match max {
+                0 => "build the model into the firmware and flash that",
+                _ => "train one that fits: `train-export --max-flash`",
+            }
+        )));
+    }
+    let bar = ProgressBar::new(model.len() as u64);
+    if let Ok(style) =
+        ProgressStyle::with_template("sending [{wide_bar}] {bytes}/{total_bytes}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let sent = device
+        .ask(|client| client.send_model(model, &mut |done, _| bar.set_position(u64::from(done))));
+    bar.finish_and_clear();
+    sent?;
+    device.ask(|client| client.update_commit(signature))?;
+    eprintln!("the model is on the device; it starts again");
+    device.ask(|client| client.restart())?;
+    let start = Instant::now();
+    loop {
+        device = device.reconnect(START)?;
+        if device.client.greeting().model.as_deref() == Some(wished) {
+            return Ok(device);
+        }
+        // It may have answered just before it went down.
+        if start.elapsed() > START {
+            return Err(Failure::Work(format!(
+                "{}: the device started again, but not with the new model ({wished})\nnext: see why with `onelook device log`, then run the same command again",
+                device.address
+            )));
+        }
+    }
+}
+
+/// Waits until every sample is embedded by the model in use; how many there are.
+fn await_embeddings(device: &mut Device) -> Result<u16, Failure> {
+    let mut info = device.ask(|client| client.info())?;
+    let bar = ProgressBar::new(info.samples.into());
+    let (mut stale, mut since) = (info.stale, Instant::now());
+    while info.stale > 0 {
+        bar.set_position(u64::from(info.samples.saturating_sub(info.stale)));
+        device.ask(|client| client.listen(Duration::from_millis(500)))?;
+        info = device.ask(|client| client.info())?;
+        if info.stale < stale {
+            (stale, since) = (info.stale, Instant::now());
+        } else if since.elapsed() > EMBED {
+            return Err(Failure::Work(format!(
+                "{}: {stale} samples still wait for an embedding by the new model, and none was done for {} s\nnext: look at `onelook device log`; the pictures are kept",
+                device.address,
+                EMBED.as_secs()
+            )));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(info.samples)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SelftestArgs {
+    /// The model that should be on the device; its digest is computed here and compared.
+    #[arg(long, value_name = "model.onelook")]
+    model: Option<PathBuf>,
+    /// Draws the pictures.
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+}
+
+#[derive(Serialize)]
+struct Tested {
+    seed: u32,
+    /// The device's digest.
+    digest: String,
+    /// Whether the device has the model that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_model: Option<bool>,
+}
+
+pub(super) fn selftest(common: &Common, args: &SelftestArgs) -> Result<Verdict, Failure> {
+    let expected = match &args.model {
+        Some(path) => Some(fingerprint(path, &read_model(path)?)?),
+        None => None,
+    };
+    let mut device = common.connect()?;
+    let found = device.client.greeting().model.clone();
+    let same_model = expected
+        .as_ref()
+        .map(|expected| Some(expected) == found.as_ref());
+    let seed = args.seed;
+    let digest = device.ask(|client| client.selftest(seed))?;
+    let mut words = format!("digest {digest:08x} for seed {seed}\n");
+    words += match same_model {
+        Some(true) => "the device uses this model\n",
+        Some(false) => "the device uses another model, so its digest is another one\n",
+        None => "",
+    };
+    let digest = format!("{digest:08x}");
+    let tested = Tested {
+        seed,
+        digest,
+        same_model,
+    };
+    common.report(&tested, &words)?;
+    match same_model {
+        Some(false) => Ok(Verdict::Mismatch),
+        _ => Ok(Verdict::Success),
+    }
+}

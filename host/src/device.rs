@@ -1,0 +1,36 @@
+//! The host's side of the link: ports, a client that asks and repeats, pictures, a folder of samples.
+//!
+//! In: where a device is (`--port`). Out: typed answers, or an error that a person can act on.
+//!
+//! | module        | what it is                                                        |
+//! |---------------|-------------------------------------------------------------------|
+//! | [`port`]      | `/dev/ttyACM0`, `COM3`, `unix:`, `tcp:`, `sim` to a byte stream   |
+//! | `line`        | a byte stream to frames, with time limits                         |
+//! | [`client`]    | one request at a time, repeated until it is answered              |
+//! | `calls`       | a method for each command                                         |
+//! | `transfer`    | what does not fit one message                                     |
+//! | [`answers`]   | replies and events that own what they hold                        |
+//! | [`refusal`]   | the device's faults in words                                      |
+//! | [`images`]    | picture files to captures and back                                |
+//! | [`support`]   | a support set as a folder of pictures                             |
+//! | [`simulator`] | where the simulated device is                                     |
+
+pub mod answers;
+mod calls;
+pub mod client;
+mod error;
+#[cfg(test)]
+mod fake;
+pub mod images;
+mod line;
+pub mod port;
+pub mod refusal;
+pub mod simulator;
+pub mod support;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+pub use client::{Client, Pace};
+pub use error::DeviceError;
+pub use port::{Address, Port, PortError};
