@@ -108,8 +108,6 @@ pub enum Program {
     Selftest,
     /// The engine alone, to be weighed.
     Engine,
-    /// Learns and recognises marks, and speaks with a host.
-    Device,
 }
 
 impl Program {
@@ -122,7 +120,6 @@ impl Program {
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
             Self::Engine => "onelook-engine",
-            Self::Device => "onelook-device",
         }
     }
 }
