@@ -4,7 +4,7 @@
 //! semihosting. Out: what the program wrote; a program that fails or does not end is an error.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::process::{self, Captured, tail};
@@ -144,6 +144,8 @@ pub struct Qemu {
     folder: PathBuf,
     limit: Duration,
     plugin: Option<String>,
+    uart: Option<String>,
+    memory_file: Option<(String, u64)>,
 }
 
 impl Qemu {
@@ -156,7 +158,24 @@ impl Qemu {
             folder: ".".into(),
             limit: Duration::from_secs(60),
             plugin: None,
+            uart: None,
+            memory_file: None,
         }
+    }
+
+    /// The other end of the board's UART, as QEMU's `-serial` takes it: `tcp:127.0.0.1:4000`,
+    /// `unix:uart.sock,server=on,wait=off`.
+    #[must_use]
+    pub fn uart(mut self, device: &str) -> Self {
+        self.uart = Some(device.into());
+        self
+    }
+
+    /// A file in the folder that is the board's PSRAM, of so many MiB. It outlives the run.
+    #[must_use]
+    pub fn memory_file(mut self, name: &str, mebibytes: u64) -> Self {
+        self.memory_file = Some((name.into(), mebibytes));
+        self
     }
 
     /// A plugin and its arguments, as QEMU's `-plugin` takes them.
@@ -186,26 +205,43 @@ impl Qemu {
     /// QEMU cannot be started, the program fails, or it does not end in time (it is then killed).
     pub fn run(&self) -> Result<Output, QemuError> {
         let mut command = self.command();
-        let captured =
-            process::capture(&mut command, self.limit).map_err(|source| QemuError::Start {
-                command: process::describe(&command),
-                folder: self.folder.clone(),
-                source,
-            })?;
+        let captured = process::capture(&mut command, self.limit)
+            .map_err(|source| self.not_started(&command, source))?;
         self.judge(captured)
+    }
+
+    /// Starts the program and does not wait; what it says by semihosting goes nowhere.
+    ///
+    /// # Errors
+    /// QEMU cannot be started.
+    pub fn start(&self) -> Result<Running, QemuError> {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.stderr(Stdio::null()).spawn();
+        let child = child.map_err(|source| self.not_started(&command, source))?;
+        Ok(Running { child })
+    }
+
+    fn not_started(&self, command: &Command, source: std::io::Error) -> QemuError {
+        QemuError::Start {
+            command: process::describe(command),
+            folder: self.folder.clone(),
+            source,
+        }
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args([
-            "-M",
-            &self.machine,
-            "-nographic",
-            "-monitor",
-            "none",
-            "-serial",
-            "none",
-        ]);
+        let mut machine = self.machine.clone();
+        if let Some((file, size)) = &self.memory_file {
+            machine.push_str(",memory-backend=psram");
+            let object =
+                format!("memory-backend-file,id=psram,size={size}M,mem-path={file},share=on");
+            command.args(["-object", &object]);
+        }
+        let uart = self.uart.as_deref().unwrap_or("none");
+        command.args(["-M", &machine, "-nographic", "-monitor", "none"]);
+        command.args(["-serial", uart]);
         if let Some(plugin) = &self.plugin {
             command.args(["-plugin", plugin]);
         }
@@ -250,6 +286,30 @@ impl Qemu {
                 })
             }
         }
+    }
+}
+
+/// A program in QEMU that is not waited for. Dropped, it is killed, as a power cut would.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// How it ended; `None` when it has not within `limit`, and then it is killed.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn wait(&mut self, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+        process::wait(&mut self.child, limit)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

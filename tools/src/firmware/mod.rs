@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod bench;
+mod devices;
 pub mod engine;
 mod kernels;
 mod selftest;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
+pub use devices::{DevicesError, devices, new_flash};
 pub use kernels::kernels;
 pub use selftest::selftest;
 pub use size::{Size, size};
@@ -37,6 +39,8 @@ pub struct Board {
     pub cpu: Option<&'static str>,
     /// The QEMU machine that simulates it.
     pub machine: &'static str,
+    /// MiB of that machine's PSRAM, all of which QEMU must be given when it is a file.
+    pub memory: u64,
 }
 
 impl Board {
@@ -54,6 +58,7 @@ pub const AN386: Board = Board {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     machine: "mps2-an386",
+    memory: 16,
 };
 
 /// ARM's MPS2 with a Cortex-M7F.
@@ -63,6 +68,7 @@ pub const AN500: Board = Board {
     target: "thumbv7em-none-eabihf",
     cpu: None,
     machine: "mps2-an500",
+    memory: 16,
 };
 
 /// ARM's MPS2 with a Cortex-M33F. Its target leaves out the DSP instructions.
@@ -72,6 +78,7 @@ pub const AN505: Board = Board {
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m33"),
     machine: "mps2-an505",
+    memory: 16,
 };
 
 /// ARM's MPS3 with a Cortex-M55. Its target leaves out Helium.
@@ -81,6 +88,7 @@ pub const AN547: Board = Board {
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m55"),
     machine: "mps3-an547",
+    memory: 2048,
 };
 
 /// All boards.
@@ -98,6 +106,8 @@ pub enum Program {
     Bench,
     /// Solves small problems of every shape, each operator against its reference.
     Selftest,
+    /// Tries the devices of the board.
+    Devices,
     /// The engine alone, to be weighed.
     Engine,
 }
@@ -110,6 +120,7 @@ impl Program {
             Self::Trials => "onelook-firmware",
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
+            Self::Devices => "onelook-devices",
             Self::Engine => "onelook-engine",
         }
     }
