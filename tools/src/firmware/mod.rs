@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod bench;
+mod devices;
 pub mod engine;
 mod kernels;
 mod selftest;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
+pub use devices::{DevicesError, devices, new_flash};
 pub use kernels::kernels;
 pub use selftest::selftest;
 pub use size::{Size, size};
@@ -106,6 +108,8 @@ pub enum Program {
     Bench,
     /// Solves small problems of every shape, each operator against its reference.
     Selftest,
+    /// Tries the devices of the board.
+    Devices,
     /// The engine alone, to be weighed.
     Engine,
 }
@@ -119,6 +123,7 @@ impl Program {
             Self::Device => "onelook-device",
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
+            Self::Devices => "onelook-devices",
             Self::Engine => "onelook-engine",
         }
     }
