@@ -3,11 +3,13 @@
 //! In: keys and values to keep, cuts at random. Out: how many runs lost, staled or could not read
 //! something that was acknowledged. A report: only what it says about our own log can fail.
 //!
-//! Both get the same flash, blank, and the same numbers from the generator. The other crate is used
-//! as its documentation says: without a cache, a new `MapStorage` after each restart, and with its
-//! repair, which its calls make by themselves. It asks for less than our log does: when an erase is
-//! cut, all bits of a sector may not be noise. So the first column has only cuts that leave erases
-//! undone or done. Words that it writes twice are counted, not refused.
+//! Both get the same flash, blank, and numbers from the same seeds; which call a cut hits depends on
+//! how much each writes. The other crate is used as its documentation says: without a cache, a new
+//! `MapStorage` after each restart, and with its repair, which its calls make by themselves. A run
+//! ends at its first loss or error; another user might go on by erasing everything. With cuts that
+//! leave a word as far as it was written, and a sector as it was or erased, both lose nothing. The
+//! other three residues, of words and sectors, are harsher than what that crate is made for. Words
+//! that it writes twice are counted, not refused.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
