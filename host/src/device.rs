@@ -11,6 +11,7 @@
 //! | `transfer`    | what does not fit one message                                     |
 //! | [`answers`]   | replies and events that own what they hold                        |
 //! | [`refusal`]   | the device's faults in words                                      |
+//! | [`selftest`]  | what the device's selftest must give                              |
 //! | [`images`]    | picture files to captures and back                                |
 //! | [`support`]   | a support set as a folder of pictures                             |
 //! | [`simulator`] | where the simulated device is                                     |
@@ -18,13 +19,18 @@
 pub mod answers;
 mod calls;
 pub mod client;
+#[cfg(test)]
+mod desk;
 mod error;
 #[cfg(test)]
 mod fake;
 pub mod images;
+#[cfg(test)]
+mod life_tests;
 mod line;
 pub mod port;
 pub mod refusal;
+pub mod selftest;
 pub mod simulator;
 pub mod support;
 #[cfg(test)]

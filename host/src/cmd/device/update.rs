@@ -11,6 +11,7 @@ use shared::model::ModelView;
 use super::{Common, Device};
 use crate::cmd::{Failure, Verdict};
 use crate::dataset::hex;
+use crate::device::selftest::digest;
 
 /// How long a device may take to start again.
 const START: Duration = Duration::from_secs(60);
@@ -177,38 +178,50 @@ struct Tested {
     seed: u32,
     /// The device's digest.
     digest: String,
-    /// Whether the device has the model that was named.
+    /// What it must be with the model that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
-    same_model: Option<bool>,
+    expected: Option<String>,
+    /// The fingerprint of the device's model.
+    model: Option<String>,
 }
 
 pub(super) fn selftest(common: &Common, args: &SelftestArgs) -> Result<Verdict, Failure> {
+    let seed = args.seed;
     let expected = match &args.model {
-        Some(path) => Some(fingerprint(path, &read_model(path)?)?),
+        Some(path) => {
+            let model = read_model(path)?;
+            let wished = fingerprint(path, &model)?;
+            digest(&model, seed).map(|digest| (digest, wished))
+        }
         None => None,
     };
     let mut device = common.connect()?;
-    let found = device.client.greeting().model.clone();
-    let same_model = expected
-        .as_ref()
-        .map(|expected| Some(expected) == found.as_ref());
-    let seed = args.seed;
-    let digest = device.ask(|client| client.selftest(seed))?;
-    let mut words = format!("digest {digest:08x} for seed {seed}\n");
-    words += match same_model {
-        Some(true) => "the device uses this model\n",
-        Some(false) => "the device uses another model, so its digest is another one\n",
-        None => "",
+    let found = device.ask(|client| client.selftest(seed))?;
+    let model = device.client.greeting().model.clone();
+    let (words, verdict) = match &expected {
+        None => (
+            "give --model to compare it with what this computer computes".to_owned(),
+            Verdict::Success,
+        ),
+        Some((digest, _)) if *digest == found => {
+            ("this computer computes the same".to_owned(), Verdict::Success)
+        }
+        Some((digest, wished)) if Some(wished) == model.as_ref() => (
+            format!("WRONG: this computer computes {digest:08x} with the same model\nnext: flash the firmware again; if that does not help, the board is broken"),
+            Verdict::Mismatch,
+        ),
+        Some(_) => (
+            "the device uses another model, so nothing can be said\nnext: name its model, or send this one with `onelook device update-model`".to_owned(),
+            Verdict::Mismatch,
+        ),
     };
-    let digest = format!("{digest:08x}");
     let tested = Tested {
         seed,
-        digest,
-        same_model,
+        digest: format!("{found:08x}"),
+        expected: expected.map(|(digest, _)| format!("{digest:08x}")),
+        model,
     };
+    let words = format!("digest {found:08x} for seed {seed}\n{words}\n");
     common.report(&tested, &words)?;
-    match same_model {
-        Some(false) => Ok(Verdict::Mismatch),
-        _ => Ok(Verdict::Success),
-    }
+    Ok(verdict)
 }
