@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::model::{
-    CalibrationRepr, EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
+    CalibrationRepr, EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr,
+    ModelView, Preprocessing,
 };
 use shared::quant::bound;
 use shared::shape::Hwc;
