@@ -106,16 +106,14 @@ impl Look {
     }
 }
 
-/// First and last row, first and last column.
+/// First and last row, first and last column; a corner belongs to both.
 fn edge(picture: &[u8], shape: Hwc) -> impl Iterator<Item = u8> {
-    let rows = picture.chunks_exact(shape.w.max(1));
-    rows.enumerate().flat_map(move |(y, row)| {
-        let whole = y == 0 || y + 1 == shape.h;
-        row.iter()
-            .enumerate()
-            .filter(move |(x, _)| whole || *x == 0 || x + 1 == shape.w)
-            .map(|(_, &grey)| grey)
-    })
+    let (w, last) = (shape.w, picture.len().saturating_sub(shape.w));
+    let top = picture.get(..w).unwrap_or(&[]);
+    let bottom = picture.get(last..).unwrap_or(&[]);
+    let left = picture.iter().step_by(w.max(1));
+    let right = picture.iter().skip(w.saturating_sub(1)).step_by(w.max(1));
+    top.iter().chain(bottom).chain(left).chain(right).copied()
 }
 
 /// How many of a picture's values are what.
@@ -147,10 +145,11 @@ fn depth(differences: impl Iterator<Item = u8>) -> u8 {
     let counts = histogram(differences);
     let all: usize = counts.iter().map(|&count| usize::from(count)).sum();
     let mut above = 0;
-    for (value, &count) in (0_u8..=255).zip(&counts).rev() {
+    // Zipped with the values as `median` does, and reversed, this would panic for all the compiler knows.
+    for (value, &count) in counts.iter().enumerate().rev() {
         above += usize::from(count);
         if above >= (all / 512).max(4) {
-            return value;
+            return u8::try_from(value).unwrap_or(u8::MAX);
         }
     }
     0

@@ -15,6 +15,7 @@ mod view;
 pub use calibration::{
     CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr, GENUINE_PERMILLE,
 };
+pub(crate) use calibration::{LOG_BITS, log2_classes};
 pub use error::{CertificateError, Field, FormatError};
 pub use format::{
     EmitError, FORMAT_VERSION, FiltersRepr, HeadRepr, LayerRepr, MAX_KERNEL, MAX_LAYERS, ModelRepr,

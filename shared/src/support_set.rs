@@ -98,6 +98,9 @@ pub struct SupportSet {
     lost: u32,
 }
 
+// What it takes of a device's RAM, whatever is enrolled.
+const _: () = assert!(size_of::<SupportSet>() <= 5632 + 128);
+
 /// What tells captures apart in [`SupportSet::find_capture`].
 #[must_use]
 pub fn capture_crc(capture: &[u8]) -> u32 {

@@ -133,61 +133,124 @@ fn carry_on(mut set: SupportSet, mut flash: Small, mut model: Model, n: u64, at:
     model.compare(&set, &mut flash).expect(at);
 }
 
-/// Each byte with one residue in turn, each erase with all; with `ONELOOK_CUTS` set, each byte with all.
-#[test]
-fn a_cut_at_every_byte_and_during_every_erase() {
-    let start = Instant::now();
-    let mut flash = Small::new(256 + 12 * 256, 1);
-    let (mut set, report) = SupportSet::mount(&mut flash, LAYOUT).unwrap();
-    assert_eq!(report.samples, 0);
-    let mut model = Model::default();
-    let mut tally = Tally::default();
-    let thorough = std::env::var_os("ONELOOK_CUTS").is_some();
-    let (mut random, mut acknowledged, mut refused) = (Random::new(20), 0, 0);
-    while acknowledged < 200 {
-        let op = scripted(acknowledged).unwrap_or_else(|| random_op(&mut random));
-        if acknowledged % 17 == 16 {
-            // As after a restart: positions from flash alone.
-            (set, _) = SupportSet::mount(&mut flash, LAYOUT).unwrap();
+/// A flash, the set on it, and what must be there.
+struct Life {
+    flash: Small,
+    set: SupportSet,
+    model: Model,
+    tally: Tally,
+}
+
+impl Life {
+    fn new() -> Self {
+        let mut flash = Small::new(256 + 12 * 256, 1);
+        let (set, report) = SupportSet::mount(&mut flash, LAYOUT).unwrap();
+        assert_eq!(report.samples, 0);
+        Self {
+            flash,
+            set,
+            model: Model::default(),
+            tally: Tally::default(),
         }
-        let before = (flash.clone(), set.clone(), model.clone());
-        let counts = (flash.written, flash.erased);
-        let done = apply(op, &mut set, &mut flash, &mut model).unwrap();
-        acknowledged += u32::from(done);
-        refused += u32::from(!done);
-        model.compare(&set, &mut flash).unwrap();
-        let (written, erased) = (flash.written - counts.0, flash.erased - counts.1);
+    }
+
+    /// As after a restart: positions from flash alone.
+    fn restart(&mut self) {
+        (self.set, _) = SupportSet::mount(&mut self.flash, LAYOUT).unwrap();
+    }
+
+    /// Makes a call, and returns whether it was acknowledged and how many bytes and erases it took.
+    fn call(&mut self, op: Op) -> (bool, u64, u64) {
+        let (written, erased) = (self.flash.written, self.flash.erased);
+        let done = apply(op, &mut self.set, &mut self.flash, &mut self.model).unwrap();
+        self.model.compare(&self.set, &mut self.flash).unwrap();
+        let written = self.flash.written - written;
         assert!(done || written == 0, "{op:?} was refused, but wrote");
-        let scene = Scene {
-            flash: before.0,
-            set: before.1,
-            old: before.2,
-            op,
-            new: model.clone(),
+        (done, written, self.flash.erased - erased)
+    }
+
+    /// Makes a call; before that, on copies, cuts it at each byte and during each erase. Each byte
+    /// with one residue in turn, each erase with all; with `ONELOOK_CUTS` set, each byte with all.
+    fn call_and_cut(&mut self, op: Op) -> bool {
+        let residues = match std::env::var_os("ONELOOK_CUTS") {
+            Some(_) => RESIDUES.len(),
+            None => 1,
         };
+        let mut scene = Scene {
+            flash: self.flash.clone(),
+            set: self.set.clone(),
+            old: self.model.clone(),
+            op,
+            new: Model::default(),
+        };
+        let (done, written, erased) = self.call(op);
+        scene.new = self.model.clone();
         for byte in 0..written {
             let turn = usize::try_from(byte % 5).unwrap();
-            let all = RESIDUES.iter().cycle().skip(turn);
-            for residue in all.take(if thorough { 5 } else { 1 }) {
-                scene.cut(Cut::Byte(byte), *residue, &mut tally);
+            for residue in RESIDUES.iter().cycle().skip(turn).take(residues) {
+                scene.cut(Cut::Byte(byte), *residue, &mut self.tally);
             }
         }
         for erase in 0..erased {
             for residue in RESIDUES {
-                scene.cut(Cut::Erase(erase), residue, &mut tally);
+                scene.cut(Cut::Erase(erase), residue, &mut self.tally);
             }
         }
+        done
     }
+}
+
+#[test]
+fn a_cut_at_every_byte_and_during_every_erase() {
+    let start = Instant::now();
+    let mut life = Life::new();
+    let (mut random, mut acknowledged, mut refused) = (Random::new(20), 0, 0);
+    while acknowledged < 200 {
+        let op = scripted(acknowledged).unwrap_or_else(|| random_op(&mut random));
+        if acknowledged % 17 == 16 {
+            life.restart();
+        }
+        let done = life.call_and_cut(op);
+        acknowledged += u32::from(done);
+        refused += u32::from(!done);
+    }
+    let (flash, tally, epoch) = (&life.flash, &life.tally, life.set.epoch());
     println!(
-        "{acknowledged} calls acknowledged, {refused} refused, {} bytes, {} erases, epoch {}: \
+        "{acknowledged} calls acknowledged, {refused} refused, {} bytes, {} erases, epoch {epoch}: \
          {tally:?}, 0 losses, {:.1} s",
         flash.written,
         flash.erased,
-        set.epoch(),
         start.elapsed().as_secs_f64()
     );
-    assert!(set.epoch() > 20, "the script must compact often");
+    assert!(epoch > 20, "the script must compact often");
     assert!(tally.present > 100 && tally.absent > 10_000);
+}
+
+/// Where room must be made of what could be brought back: a cut may cost that, and nothing else.
+#[test]
+fn a_cut_while_the_last_change_is_given_up() {
+    let mut life = Life::new();
+    let mut seed = 0;
+    while life
+        .call(Op::Enrol {
+            label: 1,
+            side: 5,
+            seed,
+        })
+        .0
+    {
+        seed += 1;
+    }
+    life.call(Op::ForgetAll);
+    life.restart();
+    let big = Op::Enrol {
+        label: 2,
+        side: 28,
+        seed,
+    };
+    assert!(life.call_and_cut(big), "there is room");
+    println!("{:?}", life.tally);
+    assert!(life.tally.settled > 0 && life.tally.present > 0);
 }
 
 #[derive(Debug, Default)]

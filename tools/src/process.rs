@@ -42,6 +42,7 @@ pub fn capture(command: &mut Command, limit: Duration) -> io::Result<Captured> {
     })
 }
 
+/// How `child` ended; `None` when it has not within `limit`, and then it is killed.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {

@@ -198,6 +198,14 @@ impl Qemu {
         self
     }
 
+    /// The program's first UART, connected to who listens at a TCP port, so that not even its first
+    /// byte is lost.
+    #[must_use]
+    pub fn serial_to(mut self, address: std::net::SocketAddr) -> Self {
+        self.serial = format!("tcp:{address}");
+        self
+    }
+
     /// A file of so many bytes as the machine's memory, which then outlives QEMU: also when it is killed.
     #[must_use]
     pub fn memory(mut self, file: &Path, bytes: u64) -> Self {

@@ -7,12 +7,10 @@
 #![no_main]
 
 use core::ffi::CStr;
-use core::fmt::Write;
 
 use cortex_m_rt::entry;
 use firmware::board::flash_map::BANK;
-use firmware::board::{self, Board, Devices, Memory};
-use shared::capture::MAX_PIXELS;
+use firmware::board::{self, Buffers, Devices};
 use shared::model::ModelView;
 use shared::session::{Action, Identity, Session};
 use shared::slots::choose;
@@ -24,14 +22,14 @@ const WATCHDOG_MS: u32 = 5_000;
 
 #[entry]
 fn main() -> ! {
-    match (Board::take(), Devices::take()) {
-        (Some((board, memory)), Some(devices)) => live(board, memory, devices),
+    match (Buffers::take(), Devices::take()) {
+        (Some(buffers), Some(devices)) => live(buffers, devices),
         _ => board::exit(Err(())),
     }
 }
 
 /// Lives until a restart is asked for.
-fn live(mut board: Board, memory: Memory, devices: Devices) -> ! {
+fn live(buffers: Buffers, devices: Devices) -> ! {
     let Devices {
         mut uart,
         flash,
@@ -41,7 +39,7 @@ fn live(mut board: Board, memory: Memory, devices: Devices) -> ! {
     } = devices;
     let (in_use, spare) = choose(flash.models);
     let model = in_use.model().or_else(|| {
-        let file = board.read_file(MODEL_FILE, memory.model).ok()?;
+        let file = board::read_file(MODEL_FILE, buffers.model).ok()?;
         ModelView::new_checked(file).ok()
     });
     let identity = Identity {
@@ -53,21 +51,18 @@ fn live(mut board: Board, memory: Memory, devices: Devices) -> ! {
         },
         is_signed: None,
     };
-    let Some(pixels) = memory.pixels.get_mut(..MAX_PIXELS) else {
-        board::exit(Err(()))
-    };
     let session = Session::start(
         identity,
         flash.samples,
         model,
         Some(spare),
-        memory.arena,
-        pixels,
+        buffers.arena,
+        buffers.pixels,
     );
     let mut session = match session {
         Ok(session) => session,
         Err(error) => {
-            let _ = writeln!(board, "error support set: {error}");
+            board::complain(&error);
             board::exit(Err(()))
         }
     };

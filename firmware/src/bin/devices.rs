@@ -26,7 +26,7 @@ use core::fmt::{self, Write};
 use cortex_m_rt::entry;
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use firmware::board::flash_map::{SECTOR, WRITE};
-use firmware::board::{self, Devices, Nor, Uart};
+use firmware::board::{self, Camera, Devices, Flash, Nor, Uart};
 use shared::link::{
     Candidate, Command, Decoder, Fault, MAX_FRAME, Packet, Reply, Request, encode, parse,
     request_id,
@@ -75,13 +75,10 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
         watchdog,
     } = devices;
     let mut text = Text(uart);
-    let [model_0, model_1] = &mut flash.models;
-    let mut parts = [&mut flash.samples, model_0, model_1];
     match letter {
         b'i' => {
-            let [samples, models @ ..] = parts.map(|part| part.capacity());
-            let [model_0, model_1] = models;
-            let name = board::NAME;
+            let [model_0, model_1] = flash.models.each_ref().map(Nor::capacity);
+            let (name, samples) = (board::NAME, flash.samples.capacity());
             writeln!(
                 text,
                 "board {name} samples {samples} models {model_0} {model_1}"
@@ -91,6 +88,33 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
             let (fine, coarse) = (clock.microseconds(), clock.milliseconds());
             writeln!(text, "time {fine} {coarse}")
         }
+        b'e' | b'p' | b'f' | b'b' => try_flash(&mut text, flash, letter),
+        b'c' => try_camera(&mut text, camera, buffer),
+        b'd' => {
+            watchdog.start(500);
+            let start = clock.milliseconds();
+            while clock.milliseconds().wrapping_sub(start) < 2000 {
+                watchdog.feed();
+            }
+            writeln!(text, "fed")
+        }
+        b'w' => {
+            watchdog.start(500);
+            loop {
+                core::hint::spin_loop();
+            }
+        }
+        b'm' => message(text.0).ok_or(fmt::Error),
+        b'x' => board::exit(Ok(())),
+        other => writeln!(text, "{}", char::from(other)),
+    }
+}
+
+/// Erases, programs, looks, or breaks the rules.
+fn try_flash(text: &mut Text<'_>, flash: &mut Flash, letter: u8) -> fmt::Result {
+    let [model_0, model_1] = &mut flash.models;
+    let mut parts = [&mut flash.samples, model_0, model_1];
+    match letter {
         b'e' => {
             for part in &mut parts {
                 part.erase(0, SECTOR).map_err(|_| fmt::Error)?;
@@ -112,43 +136,30 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
             };
             writeln!(text, "flash {found}")
         }
-        b'b' => {
-            let [samples, ..] = parts;
-            let end = samples.capacity() as u32;
-            let refused = [
-                samples.write(2, &[0; 4]).is_err(),
-                samples.write(end, &[0; 4]).is_err(),
-                samples.erase(0, SECTOR / 2).is_err(),
-                samples.read(end, &mut [0]).is_err(),
-            ];
-            let refused = refused.iter().filter(|refused| **refused).count();
-            writeln!(text, "refused {refused}")
+        _ => writeln!(text, "refused {}", refused(&mut flash.samples)),
+    }
+}
+
+/// How many of four requests that no flash takes are refused.
+fn refused(part: &mut Nor) -> usize {
+    let end = part.capacity() as u32;
+    let refused = [
+        part.write(2, &[0; 4]).is_err(),
+        part.write(end, &[0; 4]).is_err(),
+        part.erase(0, SECTOR / 2).is_err(),
+        part.read(end, &mut [0]).is_err(),
+    ];
+    refused.iter().filter(|refused| **refused).count()
+}
+
+fn try_camera(text: &mut Text<'_>, camera: &mut Camera, buffer: &mut [u8]) -> fmt::Result {
+    match camera.capture(buffer) {
+        Ok(picture) => {
+            let len = usize::from(picture.h) * usize::from(picture.w);
+            let sum: u32 = buffer.iter().take(len).map(|&pixel| u32::from(pixel)).sum();
+            writeln!(text, "picture {} {} {sum}", picture.h, picture.w)
         }
-        b'c' => match camera.capture(buffer) {
-            Ok(picture) => {
-                let len = usize::from(picture.h) * usize::from(picture.w);
-                let sum: u32 = buffer.iter().take(len).map(|&pixel| u32::from(pixel)).sum();
-                writeln!(text, "picture {} {} {sum}", picture.h, picture.w)
-            }
-            Err(fault) => writeln!(text, "{fault:?}"),
-        },
-        b'd' => {
-            watchdog.start(500);
-            let start = clock.milliseconds();
-            while clock.milliseconds().wrapping_sub(start) < 2000 {
-                watchdog.feed();
-            }
-            writeln!(text, "fed")
-        }
-        b'w' => {
-            watchdog.start(500);
-            loop {
-                core::hint::spin_loop();
-            }
-        }
-        b'm' => message(text.0).ok_or(fmt::Error),
-        b'x' => board::exit(Ok(())),
-        other => writeln!(text, "{}", char::from(other)),
+        Err(fault) => writeln!(text, "{fault:?}"),
     }
 }
 

@@ -6,12 +6,14 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m_semihosting::debug;
 use cortex_m_semihosting::hio::{self, HostStream};
+
+use shared::capture::MAX_PIXELS;
 
 use super::host_file::{FileError, HostFile};
 
@@ -64,8 +66,39 @@ static TRIALS: Slot<[u8; TRIALS_LEN]> = Slot::new();
 // SAFETY: as above.
 #[unsafe(link_section = ".psram.embeddings")]
 static EMBEDDINGS: Slot<[u8; EMBEDDINGS_LEN]> = Slot::new();
+/// Whether the buffers were handed out.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 static ARENA: Slot<[u8; ARENA_LEN]> = Slot::new();
 static LOGITS: Slot<[i32; MAX_SUPPORTS]> = Slot::new();
+
+/// The buffers of the program that lives, all zero at first.
+pub struct Buffers {
+    /// For the model file of the host.
+    pub model: &'static mut [u8],
+    /// For activations.
+    pub arena: &'static mut [u8],
+    /// For the picture.
+    pub pixels: &'static mut [u8],
+}
+
+impl Buffers {
+    /// The buffers; `None` the second time.
+    #[must_use]
+    pub fn take() -> Option<Self> {
+        static PIXELS: Slot<[u8; MAX_PIXELS]> = Slot::new();
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: `TAKEN` lets one call come here or to `Board::take`, and integers may be zero.
+        Some(unsafe {
+            Self {
+                model: MODEL.take(),
+                arena: ARENA.take(),
+                pixels: PIXELS.take(),
+            }
+        })
+    }
+}
 
 /// The board's buffers, all zero at first.
 pub struct Memory {
@@ -89,7 +122,6 @@ pub struct Board {
 impl Board {
     /// The board and its buffers; `None` the second time, or when nobody listens.
     pub fn take() -> Option<(Self, Memory)> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
         if TAKEN.swap(true, Ordering::Relaxed) {
             return None;
         }
@@ -113,15 +145,33 @@ impl Board {
         name: &CStr,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], FileError> {
-        let file = HostFile::open(name)?;
-        let len = file.len()?;
-        let limit = buffer.len();
-        let target = buffer
-            .get_mut(..len)
-            .ok_or(FileError::TooLarge { len, limit })?;
-        file.read(target)?;
-        Ok(target)
+        read_file(name, buffer)
     }
+}
+
+/// Reads a whole file of the host into the start of `buffer`.
+pub fn read_file<'b>(name: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], FileError> {
+    let file = HostFile::open(name)?;
+    let len = file.len()?;
+    let limit = buffer.len();
+    let target = buffer
+        .get_mut(..len)
+        .ok_or(FileError::TooLarge { len, limit })?;
+    file.read(target)?;
+    Ok(target)
+}
+
+/// Tells the host's terminal why the program cannot go on.
+pub fn complain(why: &impl fmt::Display) {
+    if let Ok(mut stdout) = hio::hstdout() {
+        // When even this does not come through, the exit status still does.
+        let _ = writeln!(stdout, "error {why}");
+    }
+}
+
+/// Starts again, as after power-on.
+pub fn restart() -> ! {
+    cortex_m::peripheral::SCB::sys_reset()
 }
 
 impl fmt::Write for Board {

@@ -11,6 +11,8 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
+use shared::slots::Mapped;
+
 use super::flash_map::{DATA, MODELS, Part, SAMPLES, SECTOR, WRITE};
 
 /// A part of the flash, alone in its owner's hands.
@@ -79,6 +81,12 @@ impl Nor {
             // it is written now and once.
             unsafe { word.write_volatile(new(index, word.read_volatile())) };
         }
+    }
+}
+
+impl Mapped for Nor {
+    fn mapped(&self, at: u32, len: u32) -> Option<&[u8]> {
+        self.bytes().get(at as usize..)?.get(..len as usize)
     }
 }
 

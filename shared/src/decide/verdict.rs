@@ -1,11 +1,13 @@
 //! The decision: nearest class, the one behind it, and whether the nearest is near enough.
 //!
 //! In: one logit for each sample, with the number of its class. Out: a [`Decision`]. A class scores
-//! the mean of its samples' logits, so that it neither gains nor loses by having more of them.
+//! half way between the mean and the largest of its samples' logits. By the largest it would gain by
+//! having more samples, known or not; by the mean it would lose; half way it does neither, so that one
+//! threshold holds for any number of samples.
 
 use core::fmt;
 
-use super::threshold::{Policy, Thresholds};
+use super::threshold::{Policy, Thresholds, rise};
 
 /// Most classes that a decision is between.
 pub const MAX_CLASSES: usize = 64;
@@ -31,11 +33,20 @@ pub struct Decision {
     pub best: Scored,
     /// The nearest but one, where there are two.
     pub second: Option<Scored>,
-    /// What `best` must reach.
+    /// What `best` must reach, the nearness of `second` considered.
     pub threshold: i32,
+    /// How many classes the decision was between.
+    pub classes: usize,
 }
 
 impl Decision {
+    /// What a calibration counts: the logit of `best`, less what `second` adds to the threshold.
+    #[must_use]
+    pub fn score(&self) -> i32 {
+        let second = self.second.map(|second| second.logit);
+        self.best.logit.saturating_sub(rise(self.classes, second))
+    }
+
     /// How much nearer the nearest class is than the next one.
     #[must_use]
     pub fn margin(&self) -> Option<i32> {
@@ -73,12 +84,13 @@ pub fn decide(
         }
     }
     let best = best.ok_or(DecideError::Nothing)?;
-    let threshold = thresholds.at(classes, policy);
+    let threshold = thresholds.at(classes, second.map(|second| second.logit), policy);
     Ok(Decision {
         known: best.logit >= threshold,
         best,
         second,
         threshold,
+        classes,
     })
 }
 
@@ -87,22 +99,29 @@ pub fn decide(
 struct Pool {
     sum: i32,
     count: i32,
+    largest: i32,
 }
 
 impl Pool {
-    const EMPTY: Self = Self { sum: 0, count: 0 };
+    const EMPTY: Self = Self {
+        sum: 0,
+        count: 0,
+        largest: i32::MIN,
+    };
 
-    const fn add(&mut self, logit: i32) {
+    fn add(&mut self, logit: i32) {
         if self.count < MAX_POOLED {
             self.sum = self.sum.saturating_add(logit);
             self.count += 1;
+            self.largest = self.largest.max(logit);
         }
     }
 
-    /// The mean, rounded down.
+    /// Half way between the mean and the largest.
     fn score(&self) -> Option<i32> {
         // Only a count of 0 has no quotient: `count` is never −1.
-        self.sum.checked_div_euclid(self.count)
+        let mean = self.sum.checked_div_euclid(self.count)?;
+        Some(mean.midpoint(self.largest))
     }
 }
 
@@ -134,6 +153,7 @@ impl core::error::Error for DecideError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Calibration, CalibrationRepr};
     use proptest::prelude::*;
 
     fn decided(logits: &[(usize, i32)]) -> Result<Decision, DecideError> {
@@ -162,12 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn a_class_does_not_gain_by_more_samples() {
-        let decision = decided(&[(0, 10), (1, 9), (0, 3), (1, 7), (0, 12), (2, 8)]).unwrap();
-        assert_eq!(decision.best, scored(0, 8));
-        assert_eq!(decision.second, Some(scored(1, 8)));
-        let negative = decided(&[(0, -1), (0, -2)]).unwrap();
-        assert_eq!(negative.best.logit, -2, "rounded down");
+    fn half_way_between_mean_and_largest() {
+        let decision = decided(&[(0, 10), (1, 9), (0, 2), (1, 7), (0, 12), (2, 9)]).unwrap();
+        assert_eq!(decision.best, scored(0, 10));
+        assert_eq!(decision.second, Some(scored(2, 9)));
+        assert_eq!(decision.classes, 3);
+        let negative = decided(&[(0, -10), (0, -21)]).unwrap();
+        assert_eq!(negative.best.logit, -13, "of -16 and -10");
     }
 
     #[test]
@@ -175,6 +196,31 @@ mod tests {
         assert_eq!(decided(&[]), Err(DecideError::Nothing));
         let refused = decided(&[(0, 1), (MAX_CLASSES, 1)]);
         assert_eq!(refused, Err(DecideError::Class { got: MAX_CLASSES }));
+    }
+
+    #[test]
+    fn score_and_threshold_agree() {
+        let repr = CalibrationRepr {
+            draws: 1,
+            pairs: 1,
+            thresholds: core::array::from_fn(|row| [400 * row as i32; 5]),
+            genuine: [0; 16],
+        };
+        let bytes: Vec<u8> = repr.words().flatten().collect();
+        let calibration = Calibration::new_checked(&bytes).unwrap();
+        let thresholds = Thresholds::new(Some(calibration));
+        // Four classes: 800, raised by an eighth of the second.
+        for (best, second, threshold, known) in [
+            (900, 800, 900, true),
+            (899, 800, 900, false),
+            (700, -800, 700, true),
+            (699, -800, 700, false),
+        ] {
+            let logits = [(0, best), (1, second), (2, -5000), (3, -6000)];
+            let decision = decide(logits, &thresholds, Policy::default()).unwrap();
+            assert_eq!((decision.threshold, decision.known), (threshold, known));
+            assert_eq!(decision.score() >= 800, known);
+        }
     }
 
     #[test]
@@ -188,24 +234,25 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the logits and the order: no panic, and the same as sorting means.
+        /// Whatever the logits and the order: no panic, and the same as sorting.
         #[test]
-        fn as_sorted_means(
+        fn as_sorted(
             logits in prop::collection::vec((0..6_usize, any::<i32>()), 1..40),
             many in 0..300_usize,
         ) {
             let small = logits.iter().map(|&(class, logit)| (class, logit >> 8));
             let small: Vec<_> = small.collect();
-            let mut means: Vec<(i32, usize)> = (0..6).filter_map(|class| {
+            let mut scores: Vec<(i32, usize)> = (0..6).filter_map(|class| {
                 let own = small.iter().filter(|&&(c, _)| c == class).map(|&(_, logit)| logit);
                 let own: Vec<i32> = own.collect();
                 let count = i32::try_from(own.len()).unwrap();
-                Some((own.iter().sum::<i32>().checked_div_euclid(count)?, class))
+                let mean = own.iter().sum::<i32>().checked_div_euclid(count)?;
+                Some((mean.midpoint(*own.iter().max()?), class))
             }).collect();
-            means.sort_by_key(|&(mean, class)| (core::cmp::Reverse(mean), class));
+            scores.sort_by_key(|&(score, class)| (core::cmp::Reverse(score), class));
             let decision = decided(&small).unwrap();
-            prop_assert_eq!(decision.best, scored(means[0].1, means[0].0));
-            prop_assert_eq!(decision.second, means.get(1).map(|&(mean, class)| scored(class, mean)));
+            prop_assert_eq!(decision.best, scored(scores[0].1, scores[0].0));
+            prop_assert_eq!(decision.second, scores.get(1).map(|&(score, class)| scored(class, score)));
             let repeated = logits.iter().copied().cycle().take(many.max(1));
             let decision = decided(&repeated.collect::<Vec<_>>());
             prop_assert!(decision.is_ok());

@@ -29,8 +29,8 @@ const WORDS: usize = 2 + ROWS * COLUMNS + QUANTILES;
 /// Bytes of the section.
 pub(super) const CALIBRATION_LEN: usize = 4 * WORDS;
 
-/// Binary digits behind the point of a logarithm in [`Calibration::threshold`].
-const LOG_BITS: u32 = 5;
+/// Binary digits behind the point of [`log2`].
+pub(crate) const LOG_BITS: u32 = 5;
 
 /// A calibration to be written. All logits are in units of the model's, below 2^24 in magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct CalibrationRepr {
 
 impl CalibrationRepr {
     /// The section, word by word.
-    pub(super) fn words(&self) -> impl Iterator<Item = [u8; 4]> {
+    pub(crate) fn words(&self) -> impl Iterator<Item = [u8; 4]> {
         let counts = [self.draws, self.pairs].map(u32::to_le_bytes);
         let logits = self.thresholds.iter().flatten().chain(&self.genuine);
         counts
@@ -65,7 +65,7 @@ pub struct Calibration<'m> {
 
 impl<'m> Calibration<'m> {
     /// Checks a section.
-    pub(super) fn new_checked(section: &'m [u8]) -> Result<Self, FormatError> {
+    pub(crate) fn new_checked(section: &'m [u8]) -> Result<Self, FormatError> {
         let refused = FormatError::Field(Field::Calibration);
         let words = section.as_chunks::<4>().0;
         let calibration = Self {
@@ -118,8 +118,8 @@ impl<'m> Calibration<'m> {
         u32::from_le_bytes(self.word(1))
     }
 
-    /// The score that unknown marks exceed at most `far_ppm` times in a million, when there are
-    /// `classes` to be taken for.
+    /// The score ([`crate::decide::Decision::score`]) that unknown marks reach at most `far_ppm` times
+    /// in a million, when there are `classes` to be taken for.
     ///
     /// Between two calibrated numbers of classes it is linear in their logarithm, rounded up. Of two
     /// calibrated rates around `far_ppm` the smaller counts. Beyond the table its last entry counts:
@@ -128,9 +128,7 @@ impl<'m> Calibration<'m> {
     pub fn threshold(&self, classes: usize, far_ppm: u32) -> i32 {
         let column = CALIBRATED_PPM.iter().position(|&rate| rate <= far_ppm);
         let column = column.unwrap_or(COLUMNS - 1);
-        let most = CALIBRATED_CLASSES[ROWS - 1];
-        let classes = u32::try_from(classes).unwrap_or(most).clamp(1, most);
-        let log = log2(classes);
+        let log = log2_classes(classes);
         let row = (log >> LOG_BITS) as usize;
         let low = self.entry(row, column);
         if row + 1 >= ROWS {
@@ -168,6 +166,13 @@ impl<'m> Calibration<'m> {
     pub fn genuine(&self) -> impl Iterator<Item = i32> {
         (0..QUANTILES).map(|i| self.quantile(i))
     }
+}
+
+/// Binary logarithm of a number of classes, which counts as 1 below and as 64 beyond the table; a
+/// multiple of 2^-5.
+pub(crate) fn log2_classes(classes: usize) -> u32 {
+    let most = CALIBRATED_CLASSES[ROWS - 1];
+    log2(u32::try_from(classes).unwrap_or(most).clamp(1, most))
 }
 
 /// Binary logarithm with [`LOG_BITS`] digits behind the point, rounded down, of `1 <= x < 2^15`.

@@ -339,6 +339,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             best,
             second,
             threshold,
+            ..
         } = decision.map_err(|_| Fault::NothingEnrolled)?;
         let (_, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
         Ok(Verdict {

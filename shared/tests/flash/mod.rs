@@ -6,7 +6,7 @@
 //! A cut write leaves the word that it was at undefined, a cut erase its sector: [`Residue`] says
 //! how. Either must be erased before it is written again: the sector also when it reads as erased,
 //! the word unless it does.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,

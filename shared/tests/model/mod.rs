@@ -1,10 +1,11 @@
 //! What a support set must hold, kept the simple way, and calls that change both.
 //!
 //! In: an [`Op`]. Out: whether it was acknowledged; [`Model`] is what there must be then.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use embedded_storage::nor_flash::NorFlash;
 use shared::link::{Settings, Target};
+use shared::store::Layout;
 use shared::support_set::{NewSample, SupportSet, SupportSetError, capture_crc};
 
 use crate::flash::{FlashError, Random};
@@ -273,4 +274,32 @@ fn compare_sample<F: NorFlash<Error = FlashError>>(
     } else {
         Err(format!("sample {id}: {got:?} {:?}", set.label(got.class)))
     }
+}
+
+/// As in many a microcontroller.
+pub type Flash = crate::flash::Flash<4, 4096, 1>;
+
+pub const fn layout(sectors: u32) -> Layout {
+    let bank_len = sectors * 4096;
+    Layout { at: 0, bank_len }
+}
+
+pub fn empty(sectors: u32) -> (Flash, SupportSet) {
+    let mut flash = Flash::blank(2 * 4096 * sectors as usize, 3);
+    let (set, _) = SupportSet::mount(&mut flash, layout(sectors)).unwrap();
+    (flash, set)
+}
+
+pub fn remount(flash: &mut Flash, set: &SupportSet) -> SupportSet {
+    SupportSet::mount(flash, set.layout()).unwrap().0
+}
+
+pub fn enrol(set: &mut SupportSet, flash: &mut Flash, label: &str) -> u32 {
+    let mut sample = new_sample(0, 0, 4, u64::from(set.epoch()) + set.len() as u64);
+    label.clone_into(&mut sample.label);
+    set.enrol(flash, &as_new(&sample)).unwrap()
+}
+
+pub fn labels(set: &SupportSet) -> Vec<&str> {
+    set.samples().map(|s| set.label(s.class).unwrap()).collect()
 }

@@ -254,7 +254,10 @@ fn wire() -> Vec<(&'static str, Vec<u8>)> {
     let log = Packet::Event(Event::Log("a line for a person"));
     line.extend(encode(&log, &mut buffer).expect("a seed is legal"));
     // A verdict on an unknown mark: packet 0, number 5, success, reply 6.
-    seeds.push(("scored", b"\x01\x00\x05\x00\x06\x00\x02ab\x08\x00\x0a\x0e\x01".to_vec()));
+    seeds.push((
+        "scored",
+        b"\x01\x00\x05\x00\x06\x00\x02ab\x08\x00\x0a\x0e\x01".to_vec(),
+    ));
     seeds.push(("line", line));
     seeds
 }

@@ -42,13 +42,19 @@ fn read(message: &[u8]) {
     if let Ok(request) = parse::<Request<'_>>(message) {
         assert_eq!(request_id(message), Some(request.id));
         let mut frame = encode(&request, &mut frame).expect("what came goes back");
-        let again = decoder.push_bytes(&mut frame).expect("ends").expect("whole");
+        let again = decoder
+            .push_bytes(&mut frame)
+            .expect("ends")
+            .expect("whole");
         assert!(again.len() <= message.len());
         assert_eq!(parse(again), Ok(request));
     }
     if let Ok(packet) = parse::<Packet<'_>>(message) {
         let mut frame = encode(&packet, &mut frame).expect("what came goes back");
-        let again = decoder.push_bytes(&mut frame).expect("ends").expect("whole");
+        let again = decoder
+            .push_bytes(&mut frame)
+            .expect("ends")
+            .expect("whole");
         assert!(again.len() <= message.len());
         assert_eq!(parse(again), Ok(packet));
     }

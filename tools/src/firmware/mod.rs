@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod bench;
+mod devices;
 pub mod engine;
 mod kernels;
 mod selftest;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
+pub use devices::{DevicesError, devices, new_flash};
 pub use kernels::kernels;
 pub use selftest::selftest;
 pub use size::{Size, size};
@@ -98,16 +100,18 @@ pub const TARGETS: [&str; 2] = [AN386.target, AN547.target];
 /// A program of the firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Answers N-way trials: what ships.
+    /// Answers N-way trials.
     Trials,
+    /// Enrols, remembers and recognises: what ships.
+    Device,
     /// Runs every operator between two marks.
     Bench,
     /// Solves small problems of every shape, each operator against its reference.
     Selftest,
+    /// Tries the devices of the board.
+    Devices,
     /// The engine alone, to be weighed.
     Engine,
-    /// Learns and recognises marks, and speaks with a host.
-    Device,
 }
 
 impl Program {
@@ -116,10 +120,11 @@ impl Program {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trials => "onelook-firmware",
+            Self::Device => "onelook-device",
             Self::Bench => "onelook-bench",
             Self::Selftest => "onelook-selftest",
+            Self::Devices => "onelook-devices",
             Self::Engine => "onelook-engine",
-            Self::Device => "onelook-device",
         }
     }
 }

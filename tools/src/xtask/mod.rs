@@ -77,6 +77,8 @@ enum FirmwareCommand {
     /// The engine parses a model, embeds an image and decides. Fails when it takes more than 12 KiB
     /// with the kernels in plain Rust, optimised for size.
     Engine(BoardOption),
+    /// Try link, clock, flash, camera and watchdog in QEMU
+    Devices(BoardOption),
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +122,9 @@ pub(crate) enum XtaskError {
     /// The bench failed.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// A device failed.
+    #[error(transparent)]
+    Devices(#[from] firmware::DevicesError),
 }
 
 /// Does what the command line says.
@@ -166,6 +171,10 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
         }
         FirmwareCommand::Engine(BoardOption { board }) => {
             println!("{}", engine::report(board.0, progress)?.text);
+        }
+        FirmwareCommand::Devices(BoardOption { board }) => {
+            qemu::provide(progress)?;
+            println!("{} right answers", firmware::devices(board.0, progress)?);
         }
     }
     Ok(())

@@ -68,6 +68,7 @@ pub(crate) fn run(step: Step, bench: &mut Workbench) -> Outcome {
         Step::Firmware => build_firmware(bench),
         Step::Selftest => selftest(bench),
         Step::Layers => layers::check().map(Outcome::passed),
+        Step::Devices => devices(bench),
         Step::Engine => weigh_engines(bench),
         Step::Bench => bench_firmware(bench),
         Step::Shared => build_shared(bench),
@@ -169,6 +170,23 @@ fn selftest(bench: &mut Workbench) -> Result<Outcome> {
     }
     let notes = notes.join(", ");
     Ok(Outcome::passed(format!("problems solved on {notes}")))
+}
+
+/// Link, clock, flash, camera and watchdog, with a power cut in between.
+fn devices(bench: &mut Workbench) -> Result<Outcome> {
+    let mut notes = Vec::new();
+    for board in BOARDS {
+        match firmware::devices(board, &bench.progress) {
+            Ok(right) => notes.push(format!("{}: {right}", board.name)),
+            Err(error) => {
+                eprintln!("error: {error}");
+                let text = error.to_string();
+                return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    let notes = notes.join(", ");
+    Ok(Outcome::passed(format!("right answers of {notes}")))
 }
 
 /// What parsing, encoding and deciding take of the flash.

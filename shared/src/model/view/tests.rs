@@ -497,7 +497,7 @@ fn worked_example_of_the_specification() {
     assert_eq!(embedding, [7, 20, 50, 80]);
     assert_eq!(model.decider().logit(&embedding, &[0; 4]), Ok(659));
     let policy = crate::decide::Policy::default();
-    assert_eq!(model.thresholds().at(20, policy), -59);
+    assert_eq!(model.thresholds().at(20, None, policy), -59);
 
     let layers = [LayerRepr::Conv2d {
         window: Window {
