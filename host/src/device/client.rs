@@ -16,13 +16,14 @@ use super::refusal::Refusal;
 /// How long to wait before a request is sent again, and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Wait before the first repeat; it doubles with each one.
+    /// Least wait before the first repeat; it doubles with each one, and is longer on a slow line.
     pub first: Duration,
     /// Longest wait between repeats.
     pub most: Duration,
     /// How long a request may take that asks for no work.
     pub patience: Duration,
-    /// How long one may take that asks for a picture, an embedding or a write to flash.
+    /// How long one may take that asks for a picture, an embedding or a write to flash, or that moves a
+    /// piece of something longer.
     pub work: Duration,
 }
 
@@ -44,6 +45,8 @@ pub type EventSink<'e> = Box<dyn FnMut(Event<'_>) + 'e>;
 pub struct Client<'e, S> {
     line: Line<S>,
     pace: Pace,
+    /// Wait before the first repeat, as the line has shown that it needs.
+    wait: Duration,
     last_id: u16,
     on_event: EventSink<'e>,
     greeting: Greeting,
@@ -58,6 +61,7 @@ impl<'e, S: Read + Write> Client<'e, S> {
         let mut client = Self {
             line: Line::new(stream),
             pace,
+            wait: pace.first,
             // Not the same for every program, so that an answer to another one's request is not taken
             // for one to ours.
             last_id: std::process::id() as u16,
@@ -141,15 +145,19 @@ impl<'e, S: Read + Write> Client<'e, S> {
             self.pace.patience
         };
         let (start, damaged) = (Instant::now(), self.line.traffic.damaged);
-        let mut wait = self.pace.first;
         let mut tries = 0;
         while start.elapsed() < limit {
             tries += 1;
-            let answer = self.once(id, what, &frame, wait, &mut read)?;
+            let sent = Instant::now();
+            let answer = self.once(id, what, &frame, self.wait, &mut read)?;
             if let Some(answer) = answer {
+                if tries == 1 {
+                    self.learn(sent.elapsed());
+                }
                 return answer;
             }
-            wait = wait.saturating_mul(2).min(self.pace.most);
+            // Kept for the next request: repeats on a slow line only make it slower.
+            self.wait = self.wait.saturating_mul(2).min(self.pace.most);
         }
         Err(DeviceError::NoAnswer {
             what,
@@ -157,6 +165,12 @@ impl<'e, S: Read + Write> Client<'e, S> {
             seconds: start.elapsed().as_secs_f32(),
             damaged: self.line.traffic.damaged - damaged,
         })
+    }
+
+    /// Waits four times as long as answers take, and comes down from a longer wait step by step.
+    fn learn(&mut self, took: Duration) {
+        let wait = took.saturating_mul(4).max(self.wait * 3 / 4);
+        self.wait = wait.max(self.pace.first).min(self.pace.most);
     }
 
     /// Sends `frame` and waits for its answer; `None` when it is to be sent again.
@@ -238,17 +252,13 @@ const fn name(command: &Command<'_>) -> &'static str {
     }
 }
 
-/// Whether a request asks for a picture, an embedding or a write to flash.
+/// Whether a request asks for work, or moves so many bytes that a slow line takes seconds.
 const fn works(command: &Command<'_>) -> bool {
     !matches!(
         command,
         Command::Hello { .. }
             | Command::Info
-            | Command::ReadCapture { .. }
-            | Command::WriteCapture { .. }
-            | Command::ReadLogits { .. }
             | Command::List { .. }
-            | Command::ReadSample { .. }
             | Command::Settings
             | Command::Restart
     )

@@ -84,12 +84,15 @@ pub(super) struct Mischief {
     pub(super) astray: bool,
 }
 
+/// A sample: its number, its class, its rows and columns, its picture.
+type Kept = (u32, String, (u16, u16), Vec<u8>);
+
 /// What the device has done; its thread gives it back when the host's end is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Device {
     pub(super) capture: Vec<u8>,
     pub(super) size: (u16, u16),
-    pub(super) samples: Vec<(u32, String, (u16, u16), Vec<u8>)>,
+    pub(super) samples: Vec<Kept>,
     pub(super) settings: Option<Settings>,
     pub(super) model: Vec<u8>,
     pub(super) committed: bool,
