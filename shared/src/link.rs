@@ -17,8 +17,8 @@ mod message;
 
 pub use frame::{Decoder, FrameError, encode, parse, request_id};
 pub use message::{
-    CameraFault, Candidate, Captured, Command, Enrolled, Event, Fault, Hello, Info, Packet, Quality,
-    Reply, Request, Sample, Settings, Target, UpdateFault, Verdict,
+    CameraFault, Candidate, Captured, Command, Enrolled, Event, Fault, Hello, Info, Packet,
+    Quality, Reply, Request, Sample, Settings, Target, UpdateFault, Verdict,
 };
 
 /// The version of messages that this crate speaks.
