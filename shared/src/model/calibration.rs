@@ -16,7 +16,7 @@ pub const CALIBRATED_PPM: [u32; 5] = [100_000, 30_000, 10_000, 3_000, 1_000];
 
 /// Shares of the same-class pairs, rising, in a thousand, whose logits are kept.
 pub const GENUINE_PERMILLE: [u16; 16] = [
-    1, 2, 5, 10, 20, 50, 100, 150, 200, 250, 300, 400, 500, 600, 750, 900,
+    10, 20, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 950, 980, 995,
 ];
 
 const ROWS: usize = CALIBRATED_CLASSES.len();
@@ -141,7 +141,8 @@ impl<'m> Calibration<'m> {
     }
 
     /// Share of same-class pairs, in a thousand, that reach `threshold`: what to expect of the
-    /// marks of an enrolled class with one sample.
+    /// marks of an enrolled class with one sample, leaving aside what other classes add to the
+    /// threshold.
     ///
     /// Linear between the shares that are kept; 1000 below the first, 0 above the last.
     #[must_use]
@@ -247,9 +248,9 @@ mod tests {
         let calibration = Calibration::new_checked(&bytes).unwrap();
         let expected = |threshold| calibration.expected_accepts_permille(threshold);
         assert_eq!((expected(i32::MIN), expected(0)), (1000, 1000));
-        assert_eq!((expected(10), expected(20), expected(150)), (998, 995, 100));
-        // Half way from 500 to 600.
-        assert_eq!(expected(125), 450);
+        assert_eq!((expected(10), expected(20), expected(150)), (980, 950, 5));
+        // Half way from 900 to 950.
+        assert_eq!(expected(125), 75);
         assert_eq!((expected(151), expected(i32::MAX)), (0, 0));
     }
 
