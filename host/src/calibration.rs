@@ -10,9 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
-use shared::decide::{DecideError, Policy, Thresholds, decide};
-use shared::model::{CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr};
-use shared::model::{GENUINE_PERMILLE, ModelView};
+use shared::decide::{
+    CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr, DecideError,
+    GENUINE_PERMILLE, Policy, Thresholds, decide,
+};
+use shared::model::ModelView;
 
 use crate::dataset::{Character, Dataset};
 use crate::engine::EngineError;

@@ -27,7 +27,7 @@ const SHARED: [(&str, &[&str]); 16] = [
     ("shape", &[]),
     ("arch", &["ops", "quant", "shape"]),
     ("ops", &["arch", "quant", "shape"]),
-    ("decide", &["ops", "shape"]),
+    ("decide", &["ops", "quant", "shape"]),
     ("model", &["checksum", "decide", "ops", "quant", "shape"]),
     ("net", &["model", "ops", "shape"]),
     ("image", &["shape"]),

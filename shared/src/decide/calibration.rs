@@ -2,9 +2,8 @@
 //!
 //! In: the section's bytes. Out: a [`Calibration`] whose thresholds rise with the number of classes
 //! and fall with the rate of false accepts, or the refusal of the file. Whoever writes a file
-//! measures a [`CalibrationRepr`] on marks that the network was not trained on; `decide` reads it.
+//! measures a [`CalibrationRepr`] on marks that the network was not trained on.
 
-use super::error::{Field, FormatError};
 use crate::quant::ACC_LIMIT;
 
 /// Numbers of enrolled classes that thresholds are kept for, each twice the one before.
@@ -27,10 +26,10 @@ const QUANTILES: usize = GENUINE_PERMILLE.len();
 const WORDS: usize = 2 + ROWS * COLUMNS + QUANTILES;
 
 /// Bytes of the section.
-pub(super) const CALIBRATION_LEN: usize = 4 * WORDS;
+pub(crate) const CALIBRATION_LEN: usize = 4 * WORDS;
 
 /// Binary digits behind the point of [`log2`].
-pub(crate) const LOG_BITS: u32 = 5;
+pub(super) const LOG_BITS: u32 = 5;
 
 /// A calibration to be written. All logits are in units of the model's, below 2^24 in magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,18 +63,11 @@ pub struct Calibration<'m> {
 }
 
 impl<'m> Calibration<'m> {
-    /// Checks a section.
-    pub(crate) fn new_checked(section: &'m [u8]) -> Result<Self, FormatError> {
-        let refused = FormatError::Field(Field::Calibration);
-        let words = section.as_chunks::<4>().0;
-        let calibration = Self {
-            words: words.try_into().map_err(|_| refused)?,
-        };
-        if calibration.is_sound() {
-            Ok(calibration)
-        } else {
-            Err(refused)
-        }
+    /// Checks a section; `None` when it has another length or breaks a rule of [`CalibrationRepr`].
+    pub(crate) fn new_checked(section: &'m [u8]) -> Option<Self> {
+        let words = section.as_chunks::<4>().0.try_into().ok()?;
+        let calibration = Self { words };
+        calibration.is_sound().then_some(calibration)
     }
 
     fn is_sound(&self) -> bool {
@@ -171,7 +163,7 @@ impl<'m> Calibration<'m> {
 
 /// Binary logarithm of a number of classes, which counts as 1 below and as 64 beyond the table; a
 /// multiple of 2^-5.
-pub(crate) fn log2_classes(classes: usize) -> u32 {
+pub(super) fn log2_classes(classes: usize) -> u32 {
     let most = CALIBRATED_CLASSES[ROWS - 1];
     log2(u32::try_from(classes).unwrap_or(most).clamp(1, most))
 }
@@ -259,8 +251,7 @@ mod tests {
         let refused = |change: fn(&mut CalibrationRepr)| {
             let mut repr = repr();
             change(&mut repr);
-            let refused = Calibration::new_checked(&section(&repr)).err();
-            refused == Some(FormatError::Field(Field::Calibration))
+            Calibration::new_checked(&section(&repr)).is_none()
         };
         assert!(!refused(|_| ()));
         assert!(refused(|repr| repr.thresholds[3][2] += 101));
@@ -273,7 +264,7 @@ mod tests {
         assert!(refused(|repr| repr.draws = 0));
         assert!(refused(|repr| repr.pairs = 0));
         let short = section(&repr());
-        assert!(Calibration::new_checked(&short[..CALIBRATION_LEN - 4]).is_err());
+        assert!(Calibration::new_checked(&short[..CALIBRATION_LEN - 4]).is_none());
     }
 
     #[test]
