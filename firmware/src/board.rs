@@ -27,7 +27,7 @@ pub use camera::{Camera, Picture};
 pub use clock::Clock;
 pub use devices::Devices;
 pub use host_file::FileError;
-pub use mps2::{Board, Buffers, Memory, complain, exit, read_file, restart};
+pub use mps2::{Board, Buffers, Memory, exit, read_file, restart, say};
 pub use nor::{Flash, Nor};
 pub use uart::Uart;
 pub use watchdog::Watchdog;

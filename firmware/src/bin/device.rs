@@ -62,7 +62,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
     let mut session = match session {
         Ok(session) => session,
         Err(error) => {
-            board::complain(&error);
+            board::say(&format_args!("error support set: {error}"));
             board::exit(Err(()))
         }
     };
@@ -83,7 +83,11 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
                 let picture = camera.capture(buffer)?;
                 Ok((picture.h, picture.w))
             }),
-            Action::Restart => board::restart(),
+            Action::Restart => {
+                #[cfg(feature = "measure-stack")]
+                board::say(&format_args!("stack {}", board::stack_depth()));
+                board::restart()
+            }
         }
     }
 }

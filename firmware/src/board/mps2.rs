@@ -161,11 +161,10 @@ pub fn read_file<'b>(name: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], File
     Ok(target)
 }
 
-/// Tells the host's terminal why the program cannot go on.
-pub fn complain(why: &impl fmt::Display) {
+/// Writes a line to the host's terminal, if it has one.
+pub fn say(line: &impl fmt::Display) {
     if let Ok(mut stdout) = hio::hstdout() {
-        // When even this does not come through, the exit status still does.
-        let _ = writeln!(stdout, "error {why}");
+        let _ = writeln!(stdout, "{line}");
     }
 }
 
