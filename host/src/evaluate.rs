@@ -4,11 +4,15 @@
 //! as the device does it; a trial is one head per class. With several shots per class their logits
 //! are pooled, by mean and by maximum.
 
+pub mod embedded;
+pub mod open;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::Serialize;
+use shared::decide::DecideError;
 use shared::shape::ShapeError;
 
 use crate::dataset::Drawing;
@@ -277,6 +281,9 @@ pub enum EvaluateError {
     /// The engine gave no answer.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The device's decision was refused.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
+//! | [`open_set`], [`calibration`]                            | unknown marks: trials, thresholds               |
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
@@ -18,6 +19,7 @@ pub mod augment;
 pub mod baseline;
 pub mod bench;
 pub mod boards;
+pub mod calibration;
 pub mod checkpoint;
 pub mod cmd;
 pub mod config;
@@ -33,6 +35,7 @@ pub mod glyphs;
 pub mod import;
 pub mod layout;
 pub mod omniglot;
+pub mod open_set;
 pub mod quantize;
 pub mod report;
 pub mod spec;

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 
+use crate::calibration::CalibrationReport;
 use crate::config::Precision;
+use crate::evaluate::open::OpenEvaluation;
 use crate::import::check::Check;
 use crate::quantize::QuantReport;
 use crate::trials::Accuracy;
@@ -37,6 +39,8 @@ pub struct Report {
     pub import: Option<Import>,
     /// What rounding cost.
     pub quantization: QuantReport,
+    /// Which scores unknown marks reach; absent when that was not measured.
+    pub calibration: Option<CalibrationReport>,
     /// Accuracies.
     pub accuracy: Vec<Row>,
     /// Whether all engines agree.
@@ -189,6 +193,10 @@ impl Report {
         }
         writeln!(page, "## Accuracy\n\n{}\n", self.table())?;
         writeln!(page, "Mean ± standard error; 95 % interval after Wilson.\n")?;
+        if let Some(calibration) = &self.calibration {
+            writeln!(page, "## Unknown marks\n\n{}\n", calibration.table())?;
+            writeln!(page, "{CALIBRATION_NOTE}\n")?;
+        }
         writeln!(page, "## Parity\n\n{}\n", self.parity)?;
         writeln!(page, "## Wall time\n")?;
         for Stage { name, seconds } in &self.stages {
@@ -200,6 +208,37 @@ impl Report {
             self.config_hash, self.version
         )
     }
+}
+
+/// What the table of a calibration shows.
+pub const CALIBRATION_NOTE: &str = "Threshold of the score by enrolled classes and total rate of false accepts, from held-out background alphabets; in brackets the share of same-class pairs that reach it.";
+
+/// The open-set protocol as a Markdown table.
+#[must_use]
+pub fn open_set_table(rows: &[OpenEvaluation]) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header([
+        "protocol",
+        "unknown",
+        "trials",
+        "false accepts",
+        "true accepts",
+        "right of accepted",
+        "true accepts, oracle",
+    ]);
+    for row in rows {
+        table.add_row([
+            row.protocol.clone(),
+            row.unknown.to_owned(),
+            format!("{} + {}", row.true_accepts.trials, row.false_accepts.trials),
+            row.false_accepts.to_string(),
+            row.true_accepts.to_string(),
+            row.right_of_accepted.to_string(),
+            row.oracle_true_accepts.to_string(),
+        ]);
+    }
+    table.to_string()
 }
 
 /// Accuracies as a Markdown table.

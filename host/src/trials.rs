@@ -253,9 +253,9 @@ impl Pool {
     "no {task} has {n_way} characters with {k_shot} + 1 drawers each; ask for fewer --ways or --shots"
 )]
 pub struct TrialError {
-    task: &'static str,
-    n_way: usize,
-    k_shot: usize,
+    pub(crate) task: &'static str,
+    pub(crate) n_way: usize,
+    pub(crate) k_shot: usize,
 }
 
 /// How often the decision was right.

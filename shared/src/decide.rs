@@ -5,10 +5,15 @@
 //! probability for showing. An N-way decision costs one encoder pass for the query and one of these
 //! heads for each sample, never a pair pass. `docs/decision.md` says what was measured for it.
 
+mod calibration;
 mod likeness;
 mod threshold;
 mod verdict;
 
+pub(crate) use calibration::CALIBRATION_LEN;
+pub use calibration::{
+    CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr, GENUINE_PERMILLE,
+};
 pub use likeness::{LIKENESS_PPM, looks_like};
 pub use threshold::{DEFAULT_FAR_PPM, FALLBACK, NEVER_UNKNOWN, Policy, Thresholds};
 pub use verdict::{DecideError, Decision, MAX_CLASSES, Scored, decide};

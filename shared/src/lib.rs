@@ -25,15 +25,20 @@
 //! | [`net`]          | image to embedding; the only place where model and operators meet    |
 //! | [`decide`]       | embeddings to logits to a decision                                   |
 //! | [`image`]        | any grey image to the network's input                                |
-//! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
+//! | [`capture`]      | a camera's picture to ink, and what speaks against it                |
 //! | [`store`]        | a log in flash that survives power cuts                              |
 //! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |
-//! | `checksum`       | of both files and the log                                            |
+//! | [`slots`]        | two places in flash for a model: one in use, one for the next        |
+//! | [`link`]         | the wire: frames of bytes, messages in them                          |
+//! | [`session`]      | the device's life: all of this, one step at a time                   |
+//! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
+//! | `checksum`       | of files and of the log                                              |
 //!
 //! # Capture to verdict
 //!
-//! [`image::resample_area`] → [`net::Encoder::embed`] → [`decide::Decider::logit`] per support
-//! embedding → [`decide::decide`].
+//! [`session::Session::captured`] → [`capture::Look`] → [`image::resample_area_of`] →
+//! [`net::Encoder::advance`] step by step → [`decide::Decider::logit`] per support embedding →
+//! [`decide::decide`].
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;

@@ -5,17 +5,12 @@
 //!
 #![doc = include_str!("../FORMAT.md")]
 
-mod calibration;
 mod error;
 mod format;
 mod plan;
 mod record;
 mod view;
 
-pub use calibration::{
-    CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr, GENUINE_PERMILLE,
-};
-pub(crate) use calibration::{LOG_BITS, log2_classes};
 pub use error::{CertificateError, Field, FormatError};
 pub use format::{
     EmitError, FORMAT_VERSION, FiltersRepr, HeadRepr, LayerRepr, MAX_KERNEL, MAX_LAYERS, ModelRepr,

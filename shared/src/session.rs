@@ -65,10 +65,12 @@ pub struct Identity {
     pub firmware: &'static str,
     /// Where in its flash the support set lies.
     pub store: store::Layout,
-    /// Whether a signature is that of who may send models, over a model's SHA-256; without it every
-    /// model is taken.
-    pub is_signed: Option<fn(&[u8; 32], &[u8]) -> bool>,
+    /// Checks a new model's signature; without it every model is taken.
+    pub is_signed: Option<IsSigned>,
 }
+
+/// Whether the second is a signature of the first, a model's SHA-256, by who may send models.
+pub type IsSigned = fn(&[u8; 32], &[u8]) -> bool;
 
 /// The device's life.
 pub struct Session<'m, F> {

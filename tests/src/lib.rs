@@ -1,5 +1,8 @@
 //! What the integration tests share: the device in QEMU, and the command line.
 
+pub mod life;
+pub mod nets;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;

@@ -131,6 +131,21 @@ impl Icount {
         Ok((result, parse(&text)?))
     }
 
+    /// `run` with the counting, for a program that is not waited for. `out` is where the counts go.
+    #[must_use]
+    pub fn attach(&self, run: Qemu, out: &Path) -> Qemu {
+        run.plugin(&self.describe(out))
+    }
+
+    /// Reads what [`Self::attach`] said to count, once the program has ended.
+    ///
+    /// # Errors
+    /// The counts cannot be read.
+    pub fn read(out: &Path) -> Result<Counts, SetupError> {
+        let text = std::fs::read_to_string(out);
+        parse(&text.map_err(|error| SetupError::io("read", out, error))?)
+    }
+
     fn describe(&self, out: &Path) -> String {
         // QEMU's way to write a comma inside a value.
         let path = |path: &Path| path.display().to_string().replace(',', ",,");

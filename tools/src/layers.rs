@@ -21,17 +21,38 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 ///
 /// `ops` and `arch` are one layer of two rooms: an operator checks and calls the kernel that the
 /// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels.
-const SHARED: [(&str, &[&str]); 10] = [
+const SHARED: [(&str, &[&str]); 16] = [
     ("checksum", &[]),
     ("quant", &[]),
     ("shape", &[]),
     ("arch", &["ops", "quant", "shape"]),
     ("ops", &["arch", "quant", "shape"]),
-    ("decide", &["ops", "shape"]),
+    ("decide", &["ops", "quant", "shape"]),
     ("model", &["checksum", "decide", "ops", "quant", "shape"]),
     ("net", &["model", "ops", "shape"]),
     ("image", &["shape"]),
     ("episode_file", &["checksum", "shape"]),
+    ("link", &["model"]),
+    ("capture", &["link", "shape", "support_set"]),
+    ("store", &["checksum"]),
+    ("support_set", &["checksum", "link", "store"]),
+    ("slots", &["checksum", "model"]),
+    (
+        "session",
+        &[
+            "capture",
+            "checksum",
+            "decide",
+            "image",
+            "link",
+            "model",
+            "net",
+            "shape",
+            "slots",
+            "store",
+            "support_set",
+        ],
+    ),
 ];
 
 /// Where `unsafe` may be: kernels, registers, and the interface of an emulator.

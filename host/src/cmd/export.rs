@@ -13,9 +13,10 @@ use super::args::{Drawings, SubjectArgs};
 use super::budget::BudgetArgs;
 use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
+use crate::calibration::{CalibrationReport, calibrate};
 use crate::checkpoint::{self, CHECKPOINT};
 use crate::config::Config;
-use crate::dataset::Background;
+use crate::dataset::{Background, Dataset};
 use crate::engine::network_input;
 use crate::export::Bundle;
 use crate::files::write_whole;
@@ -50,13 +51,15 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         checkpoint::read(&args.subject.folder.join(CHECKPOINT)).map_err(Failure::work)?;
     args.budget.check(&config)?;
     let drawings = args.subject.data.open()?;
+    let background = drawings.background()?;
     let job = Job {
         folder: &args.subject.folder,
         net: &net,
         config: &config,
+        held_out: background.validation(),
         json: args.subject.json,
     };
-    let calibration = calibration(&drawings.background()?, net.spec.input())?;
+    let calibration = calibration(&background, net.spec.input())?;
     job.finish(&drawings, &calibration, Origin::Checkpoint)
 }
 
@@ -88,6 +91,8 @@ pub(super) struct Job<'a> {
     pub(super) folder: &'a Path,
     pub(super) net: &'a FloatNet,
     pub(super) config: &'a Config,
+    /// Alphabets that the network was not trained on and that no report is about: unknown marks.
+    pub(super) held_out: &'a Dataset,
     pub(super) json: bool,
 }
 
@@ -149,6 +154,7 @@ impl Job<'_> {
             training,
             import,
             quantization,
+            calibration: view.calibration().as_ref().map(CalibrationReport::of),
             accuracy,
             parity,
             stages: clock.stages,
@@ -159,7 +165,11 @@ impl Job<'_> {
 
     fn export(&self, calibration: &[Vec<u8>]) -> Result<(Bundle, QuantReport), Failure> {
         let bar = spinner("quantizing");
-        let (quantized, report) = quantize(self.net, calibration).map_err(Failure::work)?;
+        let (mut quantized, report) = quantize(self.net, calibration).map_err(Failure::work)?;
+        quantized.calibration = calibrate(&quantized, self.held_out).map_err(Failure::work)?;
+        if quantized.calibration.is_none() {
+            eprintln!("too few held-out characters: the threshold for unknown marks stays a guess");
+        }
         let (provenance, hash) = (provenance(self.config), self.config.hash());
         let bundle =
             Bundle::new(self.net, &quantized, &provenance, &hash).map_err(Failure::work)?;

@@ -183,6 +183,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         folder: &folder,
         net: &net,
         config: &config,
+        held_out: background.validation(),
         json: args.json,
     };
     job.finish(&drawings, &calibration, export::Origin::Imported(import))

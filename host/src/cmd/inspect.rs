@@ -13,8 +13,10 @@ use shared::shape::{Hwc, Window};
 use super::budget::untrained_model;
 use super::{Failure, Verdict};
 use crate::boards::{BOARDS, Budget};
+use crate::calibration::CalibrationReport;
 use crate::config::Config;
 use crate::quantize::exact::{FloatOnly, float_only};
+use crate::report::CALIBRATION_NOTE;
 use crate::spec::{LayerSpec, NetSpec};
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +89,8 @@ struct StepRow {
 struct Trained {
     fingerprint: String,
     logit_exponent: u8,
+    /// Which scores unknown marks reach; absent when that was not measured.
+    calibration: Option<CalibrationReport>,
 }
 
 /// One layer.
@@ -177,6 +181,7 @@ fn of_model(model: &ModelView<'_>) -> Inspection {
         trained: Some(Trained {
             fingerprint: crate::dataset::hex(&model.fingerprint()),
             logit_exponent: model.decider().logit_exponent(),
+            calibration: model.calibration().as_ref().map(CalibrationReport::of),
         }),
         float_only: Vec::new(),
     }
@@ -325,6 +330,7 @@ impl Inspection {
         if let Some(Trained {
             fingerprint,
             logit_exponent,
+            ..
         }) = &self.trained
         {
             words += &format!("fingerprint {fingerprint}\nlogit = q · 2^-{logit_exponent}\n");
@@ -342,6 +348,9 @@ impl Inspection {
                 "\nModel, and arena with one embedding; the program takes some of both:\n\n{}\n",
                 device.boards_table()
             );
+        }
+        if let Some(trained) = &self.trained {
+            words += &trained.unknown();
         }
         for reason in &self.float_only {
             words += &format!("\n{reason}\n");
@@ -373,6 +382,20 @@ impl Inspection {
             ]);
         }
         table
+    }
+}
+
+impl Trained {
+    fn unknown(&self) -> String {
+        let Some(calibration) = &self.calibration else {
+            return "\nNot calibrated: a mark is unknown below a probability of one half.\n"
+                .to_owned();
+        };
+        let CalibrationReport { draws, pairs, .. } = calibration;
+        format!(
+            "\nUnknown marks ({draws} draws for each row, {pairs} same-class pairs):\n\n{}\n\n{CALIBRATION_NOTE}\n",
+            calibration.table()
+        )
     }
 }
 

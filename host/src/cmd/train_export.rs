@@ -198,6 +198,7 @@ mod with_torch {
             folder: &folder,
             net: &trained.net,
             config: &config,
+            held_out: background.validation(),
             json: args.json,
         };
         let calibration = export::calibration(&background, trained.net.spec.input())?;

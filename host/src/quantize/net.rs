@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use shared::decide::CalibrationRepr;
 use shared::model::{
-    CalibrationRepr, EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr,
-    ModelView, Preprocessing,
+    EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
 };
 use shared::quant::bound;
 use shared::shape::Hwc;

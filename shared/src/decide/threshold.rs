@@ -4,7 +4,7 @@
 //! share of unknown marks may pass for one of them. Out: a logit. The share is of all unknown marks and over all classes
 //! together, so that it holds however many classes there are.
 
-use crate::model::{Calibration, LOG_BITS, log2_classes};
+use super::calibration::{Calibration, LOG_BITS, log2_classes};
 
 /// False accepts in a million unknown marks, unless a user chooses otherwise: 1 %.
 pub const DEFAULT_FAR_PPM: u32 = 10_000;

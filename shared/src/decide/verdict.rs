@@ -153,7 +153,7 @@ impl core::error::Error for DecideError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Calibration, CalibrationRepr};
+    use crate::decide::{Calibration, CalibrationRepr};
     use proptest::prelude::*;
 
     fn decided(logits: &[(usize, i32)]) -> Result<Decision, DecideError> {

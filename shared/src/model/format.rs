@@ -5,10 +5,10 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::calibration::{CALIBRATION_LEN, CalibrationRepr};
 use super::plan::arena_len;
 use super::record::{Layers, Steps};
 use crate::checksum::crc32;
+use crate::decide::{CALIBRATION_LEN, CalibrationRepr};
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.

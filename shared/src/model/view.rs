@@ -6,13 +6,12 @@
 
 use core::ops::Range;
 
-use super::calibration::{CALIBRATION_LEN, Calibration};
 use super::error::{CertificateError, Field, FormatError};
 use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
 use super::plan::arena_len;
 use super::record::{Layers, Record, Steps};
 use crate::checksum::crc32;
-use crate::decide::{Decider, Thresholds};
+use crate::decide::{CALIBRATION_LEN, Calibration, Decider, Thresholds};
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
 use crate::shape::Hwc;
@@ -276,7 +275,9 @@ fn read_calibration<'m>(
         0 => Ok(None),
         offset => {
             let section = sections.take(offset, Some(CALIBRATION_LEN))?;
-            Calibration::new_checked(section).map(Some)
+            let calibration = Calibration::new_checked(section);
+            let refused = FormatError::Field(Field::Calibration);
+            calibration.ok_or(refused).map(Some)
         }
     }
 }

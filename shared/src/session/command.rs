@@ -66,7 +66,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
 
     fn may_score(&self) -> core::result::Result<Purpose, Fault<'static>> {
         self.has_picture()?;
-        if self.support.len() == 0 {
+        if self.support.is_empty() {
             return Err(Fault::NothingEnrolled);
         }
         Ok(Purpose::Score)
@@ -179,7 +179,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let found = self.support.samples().find(|sample| sample.id == id);
         let sample = found.ok_or(Fault::NoSuchSample)?;
         let total = u32::from(sample.h) * u32::from(sample.w);
-        let rest = total.checked_sub(offset).unwrap_or(0) as usize;
+        let rest = total.saturating_sub(offset) as usize;
         let bytes = self
             .other
             .get_mut(..rest.min(MAX_CHUNK))

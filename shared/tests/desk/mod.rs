@@ -1,5 +1,6 @@
 //! A device on a desk: a session, its flash, a camera that shows what it is told, and the host's end of
 //! the wire.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use shared::link::{
     CameraFault, Command, Decoder, Fault, MAX_FRAME, PROTOCOL, Packet, Reply, Request, encode,

@@ -2,9 +2,10 @@
 //!
 //! `cargo xtask fuzz --write-seeds` puts them into `corpus/`; a test sees that they are there.
 
+use shared::decide::CalibrationRepr;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use shared::link::{Command, Decoder, Event, MAX_FRAME, Packet, Request, encode};
-use shared::model::{CalibrationRepr, FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
+use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
 use shared::shape::{Hwc, Window};
 
 /// One file of the corpus.

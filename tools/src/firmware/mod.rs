@@ -49,6 +49,12 @@ impl Board {
     pub fn variable(self) -> String {
         format!("ONELOOK_FIRMWARE_{}", self.name.to_uppercase())
     }
+
+    /// The variable by which tests are told the ELF file of [`Program::Device`].
+    #[must_use]
+    pub fn device_variable(self) -> String {
+        format!("ONELOOK_DEVICE_{}", self.name.to_uppercase())
+    }
 }
 
 /// ARM's MPS2 with a Cortex-M4F, as QEMU simulates it.

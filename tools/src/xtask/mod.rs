@@ -57,9 +57,9 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum FirmwareCommand {
-    /// Builds it and prints the path of the ELF file
+    /// Builds the device and the program that answers trials, and prints the paths of their ELF files
     Build(BoardOption),
-    /// Builds it and runs it in QEMU
+    /// Builds the program that answers trials and runs it in QEMU
     Run {
         #[command(flatten)]
         board: BoardOption,
@@ -70,11 +70,11 @@ enum FirmwareCommand {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         timeout: u64,
     },
-    /// Builds it and prints how much flash and RAM it takes
+    /// Builds the device and prints how much flash and RAM it takes
     Size(BoardOption),
     /// Builds the engine alone and prints what it takes of the flash, by crate
     ///
-    /// The engine parses a model, embeds an image and decides. Fails when it takes more than 12 KiB
+    /// The engine parses a model, embeds an image and decides. Fails when it takes more than 8 KiB
     /// with the kernels in plain Rust, optimised for size.
     Engine(BoardOption),
     /// Try link, clock, flash, camera and watchdog in QEMU
@@ -148,10 +148,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
 fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), XtaskError> {
     match action {
         FirmwareCommand::Build(BoardOption { board }) => {
-            println!(
-                "{}",
-                firmware::build(board.0, Program::Trials, progress)?.display()
-            );
+            for program in [Program::Device, Program::Trials] {
+                println!("{}", firmware::build(board.0, program, progress)?.display());
+            }
         }
         FirmwareCommand::Run {
             board: BoardOption { board },
@@ -166,7 +165,7 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
             print!("{}", output.stdout);
         }
         FirmwareCommand::Size(BoardOption { board }) => {
-            let elf = firmware::build(board.0, Program::Trials, progress)?;
+            let elf = firmware::build(board.0, Program::Device, progress)?;
             println!("{}", describe_size(firmware::size(&elf)?));
         }
         FirmwareCommand::Engine(BoardOption { board }) => {

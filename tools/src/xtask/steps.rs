@@ -17,7 +17,14 @@ use super::test::{Outcome, Step};
 pub(crate) struct Workbench {
     progress: Progress,
     onnxruntime: Option<PathBuf>,
-    firmware: Vec<(Board, PathBuf)>,
+    firmware: Vec<Built>,
+}
+
+/// A board with its two programs that tests run.
+struct Built {
+    board: Board,
+    trials: PathBuf,
+    device: PathBuf,
 }
 
 impl Workbench {
@@ -41,11 +48,17 @@ impl Workbench {
     }
 
     /// The firmware of every board.
-    fn firmware(&mut self) -> Result<&[(Board, PathBuf)], SetupError> {
+    fn firmware(&mut self) -> Result<&[Built], SetupError> {
         if self.firmware.is_empty() {
-            let build = |board| firmware::build(board, Program::Trials, &self.progress);
-            let built = BOARDS.map(|board| build(board).map(|elf| (board, elf)));
-            self.firmware = built.into_iter().collect::<Result<_, _>>()?;
+            let build = |board| {
+                Ok(Built {
+                    board,
+                    trials: firmware::build(board, Program::Trials, &self.progress)?,
+                    device: firmware::build(board, Program::Device, &self.progress)?,
+                })
+            };
+            let built: Result<_, SetupError> = BOARDS.into_iter().map(build).collect();
+            self.firmware = built?;
         }
         Ok(&self.firmware)
     }
@@ -143,12 +156,18 @@ fn doc(bench: &mut Workbench) -> Result<Outcome> {
 
 fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
     let mut notes = Vec::new();
-    for (board, elf) in bench.firmware()? {
-        let (functions, size) = (firmware::audit(elf)?, firmware::size(elf)?);
-        let kernels = firmware::kernels(elf, *board)?;
+    for built in bench.firmware()? {
+        let Built {
+            board,
+            trials,
+            device,
+        } = built;
+        let functions = firmware::audit(trials)? + firmware::audit(device)?;
+        let kernels = firmware::kernels(trials, *board)?;
+        let size = firmware::size(device)?;
         let (name, flash, ram) = (board.name, size.flash(), size.ram());
         notes.push(format!(
-            "{name}: {functions} symbols, {kernels} DSP or Helium instructions in kernels, flash {flash}, RAM {ram}"
+            "{name}: {functions} symbols, {kernels} DSP or Helium instructions in kernels, the device has flash {flash}, RAM {ram}"
         ));
     }
     let notes = notes.join("; ");
@@ -229,8 +248,9 @@ fn test(bench: &mut Workbench) -> Result<Outcome> {
     let mut command = bench.cargo("test --workspace --no-fail-fast --features host/train")?;
     qemu::provide(&bench.progress)?;
     command.env("ORT_DYLIB_PATH", bench.onnxruntime()?);
-    for (board, elf) in bench.firmware()? {
-        command.env(board.variable(), elf);
+    for built in bench.firmware()? {
+        command.env(built.board.variable(), &built.trials);
+        command.env(built.board.device_variable(), &built.device);
     }
     let mut tally = Tally::default();
     let ended_well = show_lines(command, |line| tally.read(line))?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::model::calibration::CalibrationRepr;
+use crate::decide::CalibrationRepr;
 use crate::model::format::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr};
 use crate::model::record::Layer;
 use crate::net::Encoder;
