@@ -6,6 +6,7 @@
 
 mod running;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -149,6 +150,14 @@ fn interface_of(help: &str, version: &str) -> Result<PluginInterface, SetupError
     }
 }
 
+/// Where the program's first UART is.
+#[derive(Debug, Clone)]
+enum Serial {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+    To(SocketAddr),
+}
+
 /// A run to come.
 #[derive(Debug, Clone)]
 pub struct Qemu {
@@ -157,7 +166,7 @@ pub struct Qemu {
     folder: PathBuf,
     limit: Duration,
     plugin: Option<String>,
-    serial: String,
+    serial: Option<Serial>,
     memory: Option<(PathBuf, u64)>,
 }
 
@@ -171,7 +180,7 @@ impl Qemu {
             folder: ".".into(),
             limit: Duration::from_secs(60),
             plugin: None,
-            serial: "none".into(),
+            serial: None,
             memory: None,
         }
     }
@@ -187,22 +196,24 @@ impl Qemu {
     /// there, and waits for none.
     #[must_use]
     pub fn serial_unix(mut self, socket: &Path) -> Self {
-        self.serial = format!("unix:{},server=on,wait=off", doubled_commas(socket));
+        // QEMU's current folder is another one.
+        let socket = std::path::absolute(socket).unwrap_or_else(|_| socket.into());
+        self.serial = Some(Serial::Unix(socket));
         self
     }
 
     /// The program's first UART, at a TCP port of this computer.
     #[must_use]
-    pub fn serial_tcp(mut self, address: std::net::SocketAddr) -> Self {
-        self.serial = format!("tcp:{address},server=on,wait=off");
+    pub fn serial_tcp(mut self, address: SocketAddr) -> Self {
+        self.serial = Some(Serial::Tcp(address));
         self
     }
 
     /// The program's first UART, connected to who listens at a TCP port, so that not even its first
     /// byte is lost.
     #[must_use]
-    pub fn serial_to(mut self, address: std::net::SocketAddr) -> Self {
-        self.serial = format!("tcp:{address}");
+    pub fn serial_to(mut self, address: SocketAddr) -> Self {
+        self.serial = Some(Serial::To(address));
         self
     }
 
@@ -256,7 +267,15 @@ impl Qemu {
                 command.args(["-object", &object])
             }
         };
-        command.args(["-nographic", "-monitor", "none", "-serial", &self.serial]);
+        let serial = match &self.serial {
+            None => "none".to_owned(),
+            Some(Serial::Unix(socket)) => {
+                format!("unix:{},server=on,wait=off", doubled_commas(socket))
+            }
+            Some(Serial::Tcp(address)) => format!("tcp:{address},server=on,wait=off"),
+            Some(Serial::To(address)) => format!("tcp:{address}"),
+        };
+        command.args(["-nographic", "-monitor", "none", "-serial", &serial]);
         if let Some(plugin) = &self.plugin {
             command.args(["-plugin", plugin]);
         }

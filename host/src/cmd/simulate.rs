@@ -104,6 +104,9 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         .folder(&folder)
         .memory(&flash, board.memory);
     let (run, port) = connect(run, &folder, args.port.as_ref())?;
+    if let Address::Unix(socket) = &port {
+        clear(socket)?;
+    }
     let running = run.spawn().map_err(Failure::work)?;
     let simulator = Simulator {
         port: port.to_string(),
@@ -227,6 +230,21 @@ fn connect(run: Qemu, folder: &Path, port: Option<&Address>) -> Result<(Qemu, Ad
     }
 }
 
+/// Takes away the socket of a simulator that was killed. QEMU would take away anything.
+fn clear(socket: &Path) -> Result<(), Failure> {
+    let Ok(meta) = socket.symlink_metadata() else {
+        return Ok(());
+    };
+    if meta.is_file() || meta.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{} is there already, and is no socket\nnext: name another place with --port",
+            socket.display()
+        )));
+    }
+    std::fs::remove_file(socket)
+        .map_err(|error| Failure::Work(format!("{}: {error}", socket.display())))
+}
+
 fn explain(simulator: &Simulator) {
     let Simulator {
         port, board, flash, ..
@@ -290,6 +308,14 @@ mod tests {
             let shot = Grey::read(&camera.join(format!("{number}.pgm"))).unwrap();
             assert_eq!(shot.pixels[0], ink, "{number}");
         }
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_a_socket() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(clear(file.path()).is_err());
+        assert!(file.path().exists());
+        clear(Path::new("/no/such/socket")).unwrap();
     }
 
     #[test]

@@ -40,6 +40,21 @@ impl<S: Read + Write> Client<'_, S> {
         })
     }
 
+    /// Keeps the picture in the buffer whatever speaks against it, but not twice: for what was enrolled
+    /// before, when somebody has decided about its quality.
+    ///
+    /// # Errors
+    /// [`DeviceError`]; refused when the very same picture is there already.
+    pub fn teach(&mut self, label: &str) -> Result<Enrolled, DeviceError> {
+        match self.enrol(label, false) {
+            // A forced enrolment does not look for the same picture; this one has.
+            Err(DeviceError::Refused(refusal)) if refusal.can_be_forced() => {
+                self.enrol(label, true)
+            }
+            other => other,
+        }
+    }
+
     /// Which class the picture in the buffer belongs to.
     ///
     /// # Errors

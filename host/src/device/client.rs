@@ -31,7 +31,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(400),
-            most: Duration::from_secs(3),
+            most: Duration::from_secs(10),
             patience: Duration::from_secs(8),
             work: Duration::from_secs(60),
         }

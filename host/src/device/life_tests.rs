@@ -43,6 +43,9 @@ fn a_life_of_teaching_asking_and_changing() {
         client.enrol(label, true).unwrap();
     }
     client.write_capture(&mark(2)).unwrap();
+    let twin = client.teach("leaning").unwrap_err();
+    let fault = twin.refusal().unwrap().fault;
+    assert!(matches!(fault, Fault::Duplicate { .. }), "{twin}");
     let decision = client.score().unwrap();
     assert_eq!(decision.best.label, "leaning");
     assert!(decision.margin.unwrap() > 0.0, "{decision:?}");

@@ -59,16 +59,24 @@ pub fn running() -> Option<Simulator> {
 pub fn running_in(folder: &Path) -> Option<Simulator> {
     let text = std::fs::read(folder.join(FILE)).ok()?;
     let simulator: Simulator = serde_json::from_slice(&text).ok()?;
-    is_alive(simulator.pid).then_some(simulator)
-}
-
-/// Whether there is such a process. Where it cannot be told, connecting will.
-fn is_alive(pid: u32) -> bool {
-    let processes = Path::new("/proc");
-    !processes.join("self").exists() || processes.join(pid.to_string()).exists()
+    simulator.is_alive().then_some(simulator)
 }
 
 impl Simulator {
+    /// Whether its process is there and has its flash among its arguments: another process may have got
+    /// its number since, and one that was killed has no arguments. Where it cannot be told, connecting will.
+    fn is_alive(&self) -> bool {
+        let processes = Path::new("/proc");
+        if !processes.join("self").exists() {
+            return true;
+        }
+        let arguments = std::fs::read(processes.join(self.pid.to_string()).join("cmdline"));
+        let arguments = String::from_utf8_lossy(&arguments.unwrap_or_default()).into_owned();
+        let flash = self.flash.file_name().unwrap_or_default().to_string_lossy();
+        // QEMU writes a comma twice.
+        arguments.contains(&flash.replace(',', ",,"))
+    }
+
     /// Tells the others where it is.
     ///
     /// # Errors
@@ -102,15 +110,21 @@ mod tests {
             port: "unix:/run/x".into(),
             pid: std::process::id(),
             board: "an386".into(),
-            flash: "nv.bin".into(),
+            // What this process was started with.
+            flash: std::env::current_exe().unwrap(),
         };
         simulator.publish(folder).unwrap();
         assert_eq!(running_in(folder).as_ref(), Some(&simulator));
-        // No process has such a number.
-        simulator.pid = u32::MAX;
-        simulator.publish(folder).unwrap();
         if Path::new("/proc/self").exists() {
-            assert_eq!(running_in(folder), None);
+            // No process has such a number; and a process that has it is another.
+            for (pid, flash) in [
+                (u32::MAX, simulator.flash.clone()),
+                (simulator.pid, "nv.bin".into()),
+            ] {
+                (simulator.pid, simulator.flash) = (pid, flash);
+                simulator.publish(folder).unwrap();
+                assert_eq!(running_in(folder), None);
+            }
         }
         withdraw(folder);
         assert_eq!(running_in(folder), None);

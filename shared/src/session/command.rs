@@ -48,15 +48,16 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let label = Label::new(label).ok_or(Fault::Label)?;
         self.has_picture()?;
         let (pixels, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
-        if !force && !self.picture.is_good() {
-            return Err(Fault::Quality(look.quality()));
-        }
+        // First: a host that forces what speaks against a picture must not enrol it twice.
         if let Some(sample) = self
             .support
             .find_capture(capture_crc(pixels))
             .filter(|_| !force)
         {
             return Err(Fault::Duplicate { sample });
+        }
+        if !force && !self.picture.is_good() {
+            return Err(Fault::Quality(look.quality()));
         }
         if self.support.len() >= MAX_SAMPLES {
             return Err(Fault::Full);

@@ -5,9 +5,13 @@
 
 use std::io;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::{Qemu, QemuError};
+use super::{Qemu, QemuError, Serial};
 use crate::process::{self, Captured, Collector};
+
+/// How long QEMU may take until it listens.
+const LISTEN: Duration = Duration::from_secs(20);
 
 /// QEMU, running.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ pub struct Running {
 }
 
 impl Qemu {
-    /// Starts the program and does not wait for it.
+    /// Starts the program and waits until its line takes a connection, where it has one, or it has ended.
     ///
     /// # Errors
     /// QEMU cannot be started.
@@ -36,12 +40,14 @@ impl Qemu {
             folder: self.folder.clone(),
             source,
         })?;
-        Ok(Running {
+        let mut running = Running {
             run: self.clone(),
             stdout: child.stdout.take().map(Collector::start),
             stderr: child.stderr.take().map(Collector::start),
             child,
-        })
+        };
+        running.await_line();
+        Ok(running)
     }
 
     /// The command line as a person would type it.
@@ -59,7 +65,36 @@ fn apart(command: &mut Command) {
     let _ = command;
 }
 
+impl Serial {
+    /// Whether a connection is taken. QEMU takes the next one when this one is let go.
+    fn listens(&self) -> bool {
+        match self {
+            #[cfg(unix)]
+            Self::Unix(socket) => std::os::unix::net::UnixStream::connect(socket).is_ok(),
+            #[cfg(not(unix))]
+            Self::Unix(_) => true,
+            // It is QEMU that connects.
+            Self::To(_) => true,
+            Self::Tcp(address) => std::net::TcpStream::connect(address).is_ok(),
+        }
+    }
+}
+
 impl Running {
+    /// Whoever connects too late or too early is told so by the connection; this only makes it rare.
+    fn await_line(&mut self) {
+        let Some(serial) = self.run.serial.clone() else {
+            return;
+        };
+        let start = Instant::now();
+        while !serial.listens()
+            && start.elapsed() < LISTEN
+            && self.has_ended().is_ok_and(|ended| !ended)
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The number of QEMU's process.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -123,7 +158,6 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
 

@@ -82,8 +82,7 @@ pub(super) fn import(common: &Common, args: &ImportArgs) -> Result<Verdict, Fail
     let bar = ProgressBar::new(lessons.len() as u64);
     for Lesson { label, picture } in &lessons {
         device.show(picture, max_pixels)?;
-        // It was enrolled before: whoever did so has decided about its quality.
-        match device.client.enrol(label, true) {
+        match device.client.teach(label) {
             Ok(_) => imported.enrolled += 1,
             Err(error) => match error.refusal().map(|refusal| refusal.fault) {
                 // So that an import which was cut can be run again.
