@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::device::images::Grey;
 use rand::{RngExt, SeedableRng};
@@ -148,8 +148,8 @@ fn random_step(state: &State, rng: &mut ChaCha8Rng, fresh: u64) -> Step {
     }
 }
 
-/// Carries a step out as far as the power lets it. What is acknowledged is in `state` at once; what may
-/// or may not be there is in the second state.
+/// Carries a step out as far as the power lets it. What is acknowledged is in `state` at once; where the
+/// power went, the answer is the state that may be there instead.
 fn carry_out(host: &mut Host, step: &Step, state: &mut State) -> Option<State> {
     let before = state.clone();
     let next_id = 1 + state
@@ -159,10 +159,10 @@ fn carry_out(host: &mut Host, step: &Step, state: &mut State) -> Option<State> {
         .max()
         .unwrap_or(0);
     match step {
-        Step::Enrol(label, class) => teach(host, label, *class, next_id, state),
+        Step::Enrol(label, class) => teach(host, label, *class, state),
         Step::Import(marks) => {
             for (label, class) in marks {
-                let unsure = teach(host, label, *class, next_id, state);
+                let unsure = teach(host, label, *class, state);
                 if unsure.is_some() {
                     return unsure;
                 }
@@ -210,13 +210,7 @@ fn settle(sure: bool, after: State, state: &mut State) -> Option<State> {
     }
 }
 
-fn teach(
-    host: &mut Host,
-    label: &str,
-    class: u64,
-    _next_id: u32,
-    state: &mut State,
-) -> Option<State> {
+fn teach(host: &mut Host, label: &str, class: u64, state: &mut State) -> Option<State> {
     if host.write_capture(&picture(class, 0)).is_err() {
         return Some(state.clone());
     }
@@ -335,6 +329,8 @@ fn what_was_acknowledged_outlives_kill_9() {
         ..State::default()
     };
     let (mut unsure, mut steps, mut fresh) = (None, 0, 1);
+    // How long a step takes here, so that the power goes in the midst of one, whatever the machine does.
+    let mut per_step = Duration::from_millis(100);
     for kill in 0..=kills {
         let (running, mut host) = life.start();
         state = settle_after_cut(&mut host, state, unsure.take(), &models);
@@ -344,7 +340,7 @@ fn what_was_acknowledged_outlives_kill_9() {
             println!("{kills} kills, {steps} acknowledged steps, epoch {epoch}, {state:?}");
             return;
         }
-        let delay = Duration::from_millis(rng.random_range(20..1500));
+        let delay = per_step.mul_f64(rng.random_range(0.05..6.0));
         let pid = running.pid();
         let killer = std::thread::spawn(move || {
             std::thread::sleep(delay);
@@ -357,8 +353,12 @@ fn what_was_acknowledged_outlives_kill_9() {
         while unsure.is_none() {
             fresh += 1;
             let step = random_step(&state, &mut rng, fresh);
+            let begin = Instant::now();
             unsure = carry_out(&mut host, &step, &mut state);
-            steps += u32::from(unsure.is_none());
+            if unsure.is_none() {
+                steps += 1;
+                per_step = (per_step * 3 + begin.elapsed()) / 4;
+            }
             // A model is used from the next start on: until then no other one is sent.
             if state.model != booted && unsure.is_none() {
                 break;

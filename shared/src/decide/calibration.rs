@@ -1,7 +1,7 @@
 //! The calibration of a model file: which logits unknown marks reach, and which the right ones do.
 //!
-//! In: the section's bytes. Out: a [`Calibration`] whose thresholds rise with the number of classes
-//! and fall with the rate of false accepts, or the refusal of the file. Whoever writes a file
+//! In: the section's bytes. Out: a [`Calibration`] whose thresholds never fall with more classes or a
+//! smaller rate of false accepts, or the refusal of the file. Whoever writes a file
 //! measures a [`CalibrationRepr`] on marks that the network was not trained on.
 
 use crate::quant::ACC_LIMIT;
@@ -22,6 +22,9 @@ const ROWS: usize = CALIBRATED_CLASSES.len();
 const COLUMNS: usize = CALIBRATED_PPM.len();
 const QUANTILES: usize = GENUINE_PERMILLE.len();
 
+/// Logits are below this in magnitude: 2^24.
+const LIMIT: i32 = ACC_LIMIT as i32;
+
 /// The section's 32-bit words: two counts, thresholds, quantiles.
 const WORDS: usize = 2 + ROWS * COLUMNS + QUANTILES;
 
@@ -31,7 +34,8 @@ pub(crate) const CALIBRATION_LEN: usize = 4 * WORDS;
 /// Binary digits behind the point of [`log2`].
 pub(super) const LOG_BITS: u32 = 5;
 
-/// A calibration to be written. All logits are in units of the model's, below 2^24 in magnitude.
+/// A calibration to be written. All logits are in units of the model's; thresholds below 2^24 in
+/// magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CalibrationRepr {
     /// Unknown marks that were drawn for each number of classes.
@@ -39,9 +43,9 @@ pub struct CalibrationRepr {
     /// Same-class pairs that were drawn.
     pub pairs: u32,
     /// `[classes][rate]` in the order of [`CALIBRATED_CLASSES`] and [`CALIBRATED_PPM`]: the least
-    /// score that such a share of unknown marks does not exceed. Must not fall along either.
+    /// score that at most such a share of unknown marks reaches. Must not fall along either.
     pub thresholds: [[i32; COLUMNS]; ROWS],
-    /// Logits that [`GENUINE_PERMILLE`] of the same-class pairs stay below. Must not fall.
+    /// Logits that [`GENUINE_PERMILLE`] of the same-class pairs stay below, rising.
     pub genuine: [i32; QUANTILES],
 }
 
@@ -70,32 +74,32 @@ impl<'m> Calibration<'m> {
         calibration.is_sound().then_some(calibration)
     }
 
+    /// Only what a decision is computed from is checked: an engine has no room for more.
     fn is_sound(&self) -> bool {
-        let entry = |row, column| self.entry(row, column);
-        let thresholds = (0..ROWS).all(|row| {
-            (0..COLUMNS).all(|column| {
-                let rate = column == 0 || entry(row, column - 1) <= entry(row, column);
-                let classes = row == 0 || entry(row - 1, column) <= entry(row, column);
-                rate && classes
-            })
-        });
-        let small = |word: &[u8; 4]| i64::from(i32::from_le_bytes(*word)).abs() < ACC_LIMIT;
-        let logits = self.words.iter().skip(2).all(small);
-        let genuine = (1..QUANTILES).all(|i| self.quantile(i - 1) <= self.quantile(i));
-        self.draws() > 0 && self.pairs() > 0 && thresholds && logits && genuine
+        let entries = ROWS * COLUMNS;
+        let rises = |at: usize, step: usize| self.logit(at) <= self.logit(at + step);
+        // The first one is the smallest, the last one the largest.
+        self.logit(0) > -LIMIT
+            && self.logit(entries - 1) < LIMIT
+            && (0..entries - COLUMNS).all(|at| rises(at, COLUMNS))
+            && (0..entries - 1).all(|at| at % COLUMNS == COLUMNS - 1 || rises(at, 1))
     }
 
     fn word(&self, at: usize) -> [u8; 4] {
         self.words.get(at).copied().unwrap_or_default()
     }
 
-    /// The threshold in that row and column of the section.
+    /// Thresholds row by row, then quantiles.
+    fn logit(&self, at: usize) -> i32 {
+        i32::from_le_bytes(self.word(2 + at))
+    }
+
     fn entry(&self, row: usize, column: usize) -> i32 {
-        i32::from_le_bytes(self.word(2 + row * COLUMNS + column))
+        self.logit(row * COLUMNS + column)
     }
 
     fn quantile(&self, at: usize) -> i32 {
-        i32::from_le_bytes(self.word(2 + ROWS * COLUMNS + at))
+        self.logit(ROWS * COLUMNS + at)
     }
 
     /// Unknown marks that were drawn for each number of classes.
@@ -259,12 +263,31 @@ mod tests {
         assert!(refused(|repr| repr.thresholds[6][4] = 1 << 24));
         assert!(refused(|repr| repr.thresholds[0][0] = -1 << 24));
         assert!(refused(|repr| repr.thresholds[0][0] = i32::MIN));
-        assert!(refused(|repr| repr.genuine[5] = 39));
-        assert!(refused(|repr| repr.genuine[15] = i32::MAX));
-        assert!(refused(|repr| repr.draws = 0));
-        assert!(refused(|repr| repr.pairs = 0));
+        assert!(refused(|repr| repr.thresholds[6][4] = i32::MAX));
         let short = section(&repr());
         assert!(Calibration::new_checked(&short[..CALIBRATION_LEN - 4]).is_none());
+    }
+
+    /// They are shown, nothing is decided from them.
+    #[test]
+    fn counts_and_quantiles_may_be_anything() {
+        for genuine in [
+            [i32::MIN; 16],
+            [i32::MAX; 16],
+            core::array::from_fn(|i| 9 - i as i32),
+        ] {
+            let repr = CalibrationRepr {
+                draws: 0,
+                pairs: u32::MAX,
+                genuine,
+                ..repr()
+            };
+            let bytes = section(&repr);
+            let calibration = Calibration::new_checked(&bytes).unwrap();
+            for threshold in [i32::MIN, -5000, 0, 5, i32::MAX] {
+                assert!(calibration.expected_accepts_permille(threshold) <= 1000);
+            }
+        }
     }
 
     #[test]

@@ -182,6 +182,13 @@ fn check_envelope(bytes: &[u8]) -> Result<&[u8], FormatError> {
     if !expected.is_multiple_of(4) {
         return Err(FormatError::Field(Field::FileLen));
     }
+    // Said once, here: the compiler then leaves out the same question for each field.
+    if expected < field::HEADER_LEN {
+        return Err(FormatError::Truncated {
+            expected: field::HEADER_LEN,
+            got: expected,
+        });
+    }
     let expected = read_u32(file, field::CRC)?;
     let got = crc32(file.get(field::CRC.end..).unwrap_or(&[]));
     if got == expected {

@@ -322,22 +322,19 @@ fn repair_record(file: &mut [u8], at: usize, input: Activation) {
     put(file, at + 20, &[0; 4]);
 }
 
-/// Makes a calibration legal: counts of at least 1, logits below 2^24 that fall nowhere.
+/// Makes a calibration legal: thresholds below 2^24 that fall neither along a row nor a column.
 fn repair_calibration(section: &mut [u8]) {
-    let (counts, logits) = section.split_at_mut(8);
-    counts.iter_mut().for_each(|byte| *byte |= 1);
-    let word = |logits: &[u8], index: usize| {
-        i32::from_le_bytes(std::array::from_fn(|i| logits[4 * index + i])) % (1 << 24)
+    let word = |section: &[u8], index: usize| {
+        let at = 8 + 4 * index;
+        i32::from_le_bytes(std::array::from_fn(|i| section[at + i])) % (1 << 24)
     };
-    let (columns, thresholds) = (5, 35);
-    for index in 0..logits.len() / 4 {
-        let table = index < thresholds;
-        let left = (index % columns > 0 || index > thresholds).then(|| index.checked_sub(1));
-        let above = table.then(|| index.checked_sub(columns));
-        let least = [left, above].into_iter().flatten().flatten();
-        let least = least.map(|index| word(logits, index)).max();
-        let value = word(logits, index).max(least.unwrap_or(i32::MIN));
-        put(logits, 4 * index, &value.to_le_bytes());
+    let columns = 5;
+    for index in 0..35 {
+        let left = (index % columns > 0).then(|| word(section, index - 1));
+        let above = (index >= columns).then(|| word(section, index - columns));
+        let least = left.max(above).unwrap_or(i32::MIN);
+        let value = word(section, index).max(least);
+        put(section, 8 + 4 * index, &value.to_le_bytes());
     }
 }
 

@@ -88,7 +88,7 @@ fn thresholds_rise(model: &ModelView<'_>) {
         let at = |classes, far_ppm| {
             model
                 .thresholds()
-                .at(classes, Policy { far_ppm, offset: 0 })
+                .at(classes, None, Policy { far_ppm, offset: 0 })
         };
         for classes in 0..70 {
             let threshold = at(classes, far_ppm);
