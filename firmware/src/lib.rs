@@ -11,6 +11,7 @@
 //!
 //! | program            | what it does                                                        |
 //! |--------------------|---------------------------------------------------------------------|
+//! | `onelook-device`   | enrols, remembers and recognises: what ships                        |
 //! | `onelook-firmware` | answers N-way trials                                                |
 //! | `onelook-bench`    | runs each operator between two marks and checks it by its reference |
 //! | `onelook-selftest` | checks small operators of every shape by their references           |
