@@ -296,6 +296,23 @@ fn a_bad_model_is_not_taken() {
 }
 
 #[test]
+fn a_device_that_asks_for_signatures_takes_no_other_model() {
+    let mut desk = Desk::new(&model(1));
+    // Stands in for a public key: what it signs with is the digest itself, backwards.
+    desk.is_signed = Some(|sha256, signature| sha256.iter().rev().eq(signature));
+    desk.power_off();
+    let new = model(2);
+    update(&mut desk, &new, usize::MAX);
+    let refused = format!("Update({:?})", UpdateFault::Signature);
+    let commit = |signature| Command::UpdateCommit { signature };
+    assert_eq!(desk.fault(commit(None)), refused);
+    assert_eq!(desk.fault(commit(Some(&[1; 32]))), refused);
+    let mut signature = Sha256::digest(&new);
+    signature.reverse();
+    desk.done(commit(Some(&signature)), 0);
+}
+
+#[test]
 fn the_host_computes_the_same_selftest() {
     let file = model(1);
     let mut desk = Desk::new(&file);

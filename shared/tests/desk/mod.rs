@@ -7,7 +7,7 @@ use shared::link::{
     parse,
 };
 use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
-use shared::session::{Action, Identity, Session};
+use shared::session::{Action, Identity, IsSigned, Session};
 use shared::shape::{Hwc, Window};
 use shared::slots::{self, InUse, Mapped};
 use shared::store;
@@ -95,6 +95,8 @@ pub(crate) struct Desk {
     /// The slot that the session does not have.
     in_use: Option<Flash>,
     file: &'static [u8],
+    /// From the next start on: who checks the signature of a model.
+    pub(crate) is_signed: Option<IsSigned>,
     /// What the camera shows.
     pub(crate) camera: Result<Vec<u8>, CameraFault>,
     decoder: Decoder,
@@ -108,6 +110,7 @@ impl Desk {
         let mut desk = Self {
             session: None,
             in_use: None,
+            is_signed: None,
             file: model.to_vec().leak(),
             camera: Err(CameraFault::Absent),
             decoder: Decoder::new(),
@@ -129,7 +132,7 @@ impl Desk {
             board: "desk",
             firmware: "0",
             store: STORE,
-            is_signed: None,
+            is_signed: self.is_signed,
         };
         let session = Session::start(
             identity,
