@@ -12,6 +12,7 @@
 //! | `line`      | frames in and out, repeated requests                                 |
 //! | `command`   | what is answered at once                                             |
 //! | `job`       | what takes a picture or an embedding first                           |
+//! | `answer`    | what an embedding is good for: a verdict or a new sample             |
 //! | `picture`   | the capture buffer                                                   |
 //! | `selftest`  | the digest that a host computes as well                              |
 
@@ -24,6 +25,7 @@ use crate::slots::{Mapped, Spare};
 use crate::store::{self, StoreError};
 use crate::support_set::{MAX_EMBEDDING, MAX_SAMPLES, SupportSet};
 
+mod answer;
 mod command;
 mod job;
 mod line;

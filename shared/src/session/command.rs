@@ -5,7 +5,8 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::job::{Job, Label, Purpose, fault_of};
+use super::answer::fault_of;
+use super::job::{Job, Label, Purpose};
 use super::line::Answer;
 use super::{Core, selftest};
 use crate::link::{

@@ -9,16 +9,12 @@ use embedded_storage::nor_flash::NorFlash;
 use super::line::Line;
 use super::{Action, Core, Press};
 use crate::capture::{Look, REVISION};
-use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
 use crate::image::resample_area_of;
-use crate::link::{
-    CameraFault, Candidate, Enrolled, Event, Fault, MAX_LABEL, Reply, Settings, Verdict,
-};
+use crate::link::{CameraFault, Event, Fault, MAX_LABEL, Reply};
 use crate::model::ModelView;
 use crate::net::{Encoder, Stage};
-use crate::shape::{Hwc, ShapeError};
+use crate::shape::Hwc;
 use crate::slots::Mapped;
-use crate::support_set::{MAX_CAPTURE, NewSample, SupportSetError};
 
 /// A label by value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +33,14 @@ impl Label {
         }
         let len = text.len();
         (len > 0).then_some(Self { bytes, len })
+    }
+
+    /// A name for what a person taught without one: `mark 01` to `mark 99`.
+    pub(super) fn numbered(number: u8) -> Option<Self> {
+        let mut text = *b"mark 00";
+        let [.., high, low] = &mut text;
+        (*high, *low) = (b'0' + number / 10 % 10, b'0' + number % 10);
+        Self::new(core::str::from_utf8(&text).ok()?)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -238,9 +242,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             }
             Purpose::Learn => {
                 let label = self.fresh_label();
-                let text = match self.enrol(model, &label, false) {
-                    Ok(_) => "learnt",
-                    Err(_) => "not learnt: empty, faint, cut off, known already, or no room",
+                let result = label.as_ref().map(|label| self.enrol(model, label, false));
+                let text = match result {
+                    Some(Ok(_)) => "learnt",
+                    _ => "not learnt: empty, faint, cut off, known already, or no room",
                 };
                 line.tell(&Event::Log(text));
             }
@@ -279,139 +284,6 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         });
     }
 
-    /// The logit of every sample against the embedding that was just made.
-    fn compare(&mut self, model: &ModelView<'_>) -> Result<(), Fault<'static>> {
-        let (len, id) = (model.embedding_len(), self.encoder_id());
-        let query = self.embedding.get(..len).unwrap_or(&[]);
-        let other = self.other.get_mut(..len).ok_or(Fault::NoModel)?;
-        self.n_logits = 0;
-        for (sample, place) in self.support.samples().zip(&mut self.logits) {
-            // A sample that could not be embedded again takes no part.
-            let mut logit = i32::MIN;
-            if Some(sample.fingerprint) == id {
-                self.support
-                    .read_embedding(&mut self.flash, sample.id, other)
-                    .map_err(|_| Fault::Flash)?;
-                let head = model.decider().logit(query, other);
-                logit = head.map_err(|_: ShapeError| Fault::NoModel)?;
-            }
-            *place = logit;
-            self.n_logits += 1;
-        }
-        Ok(())
-    }
-
-    /// The class and the logit of every sample that was compared.
-    fn logits(&self) -> impl Iterator<Item = (usize, i32)> {
-        let samples = self.support.samples().zip(&self.logits);
-        let logits = samples.map(|(sample, &logit)| (sample.class, logit));
-        logits.filter(|&(_, logit)| logit != i32::MIN)
-    }
-
-    /// What a user has set, or what holds until then.
-    pub(super) fn settings(&self) -> Settings {
-        let policy = Policy::default();
-        self.support.settings().unwrap_or(Settings {
-            far_ppm: policy.far_ppm,
-            offset: policy.offset,
-        })
-    }
-
-    fn candidate(&self, scored: Scored) -> Candidate<'_> {
-        Candidate {
-            label: self.support.label(scored.class).unwrap_or(""),
-            logit: scored.logit,
-        }
-    }
-
-    /// Which class the embedding belongs to.
-    fn score(&mut self, model: &ModelView<'_>) -> Result<Verdict<'_>, Fault<'static>> {
-        self.compare(model)?;
-        let settings = self.settings();
-        let policy = Policy {
-            far_ppm: settings.far_ppm,
-            offset: settings.offset,
-        };
-        let thresholds = Thresholds::new(model.calibration());
-        let decision = decide(self.logits(), &thresholds, policy);
-        let Decision {
-            known,
-            best,
-            second,
-            threshold,
-            ..
-        } = decision.map_err(|_| Fault::NothingEnrolled)?;
-        let (_, _, look) = self.picture.get().ok_or(Fault::NoCapture)?;
-        Ok(Verdict {
-            known,
-            best: self.candidate(best),
-            second: second.map(|second| self.candidate(second)),
-            threshold,
-            logit_exponent: model.decider().logit_exponent(),
-            quality: look.quality(),
-        })
-    }
-
-    /// Keeps the picture and its embedding.
-    fn enrol(
-        &mut self,
-        model: &ModelView<'_>,
-        label: &Label,
-        force: bool,
-    ) -> Result<Reply<'_>, Fault<'_>> {
-        self.compare(model)?;
-        if !force && let Some(other) = self.other_class(model, label.text()) {
-            return Err(Fault::LooksLike(self.candidate(other)));
-        }
-        let id = self.encoder_id().ok_or(Fault::NoModel)?;
-        let embedding = self.embedding.get(..model.embedding_len()).unwrap_or(&[]);
-        let (pixels, shape, look) = self.picture.get().ok_or(Fault::NoCapture)?;
-        if !force && !self.picture.is_good() {
-            return Err(Fault::Quality(look.quality()));
-        }
-        let sample = NewSample {
-            label: label.text(),
-            h: shape.h as u16,
-            w: shape.w as u16,
-            capture: pixels,
-            embedding,
-            fingerprint: id,
-        };
-        let sample = self.support.enrol(&mut self.flash, &sample);
-        let sample = sample.map_err(|error| fault_of(&error))?;
-        Ok(Reply::Enrolled(Enrolled {
-            sample,
-            quality: look.quality(),
-            samples: self.support.len() as u16,
-            classes: self.support.classes() as u16,
-        }))
-    }
-
-    /// The class, other than `label`, that the embedding would be taken for.
-    fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<Scored> {
-        let own = self.support.class_of(label);
-        let others = self.logits().filter(|&(class, _)| Some(class) != own);
-        let thresholds = Thresholds::new(model.calibration());
-        looks_like(others, &thresholds).ok().flatten()
-    }
-
-    /// A name that no class has: `mark 1`, `mark 2` and so on.
-    fn fresh_label(&self) -> Label {
-        let names = (1..=99_u8).filter_map(|number| {
-            let mut text = *b"mark 00";
-            let (tens, ones) = (number / 10, number % 10);
-            let [.., high, low] = &mut text;
-            (*high, *low) = (b'0' + tens, b'0' + ones);
-            Label::new(core::str::from_utf8(&text).ok()?)
-        });
-        let mut free = names.filter(|name| self.support.class_of(name.text()).is_none());
-        let fallback = Label {
-            bytes: [b'?'; MAX_LABEL],
-            len: 1,
-        };
-        free.next().unwrap_or(fallback)
-    }
-
     /// The board took a picture, or could not.
     pub(super) fn captured(
         &mut self,
@@ -437,21 +309,5 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
                 Press::Long => Purpose::Learn,
             });
         }
-    }
-}
-
-/// What a host is told when the support set refuses.
-pub(super) const fn fault_of<E>(error: &SupportSetError<E>) -> Fault<'static> {
-    match error {
-        SupportSetError::Label => Fault::Label,
-        SupportSetError::NoSuchSample => Fault::NoSuchSample,
-        SupportSetError::NoSuchClass => Fault::NoSuchClass,
-        SupportSetError::NothingToUndo => Fault::NothingToUndo,
-        SupportSetError::TooManySamples | SupportSetError::Full { .. } => Fault::Full,
-        SupportSetError::CaptureSize => Fault::CaptureSize {
-            max: MAX_CAPTURE as u32,
-        },
-        // A model whose embedding is too long is not run: see `Session::start`.
-        SupportSetError::EmbeddingSize | SupportSetError::Store(_) => Fault::Flash,
     }
 }
