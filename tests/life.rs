@@ -152,12 +152,6 @@ fn random_step(state: &State, rng: &mut ChaCha8Rng, fresh: u64) -> Step {
 /// power went, the answer is the state that may be there instead.
 fn carry_out(host: &mut Host, step: &Step, state: &mut State) -> Option<State> {
     let before = state.clone();
-    let next_id = 1 + state
-        .samples
-        .iter()
-        .map(|sample| sample.0)
-        .max()
-        .unwrap_or(0);
     match step {
         Step::Enrol(label, class) => teach(host, label, *class, state),
         Step::Import(marks) => {
