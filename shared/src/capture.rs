@@ -10,9 +10,6 @@ use crate::shape::Hwc;
 /// Grows with every change of what a grey value becomes, so that samples are embedded again.
 pub const REVISION: u8 = 1;
 
-/// Most pixels of a picture: as many as a sample may have.
-pub const MAX_PIXELS: usize = crate::support_set::MAX_CAPTURE;
-
 /// Ink differs from paper by no less than this, or there is no mark.
 const EMPTY: u8 = 16;
 /// Ink that differs by less is too faint to learn from: noise of a sensor is a quarter of it.

@@ -18,12 +18,11 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::capture::MAX_PIXELS;
 use crate::link::{CameraFault, Event};
 use crate::model::ModelView;
 use crate::slots::{Mapped, Spare};
 use crate::store::{self, StoreError};
-use crate::support_set::{MAX_EMBEDDING, MAX_SAMPLES, SupportSet};
+use crate::support_set::{MAX_CAPTURE, MAX_EMBEDDING, MAX_SAMPLES, SupportSet};
 
 mod answer;
 mod command;
@@ -101,6 +100,8 @@ pub(crate) struct Core<'m, F> {
     waiting: Option<Purpose>,
     /// An embedding could not be written: samples stay stale.
     blocked: bool,
+    /// The flash failed when it was tidied up: not again before the next start, which would wear it.
+    worn: bool,
     restart: bool,
     now: u64,
 }
@@ -142,6 +143,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
                 job: Job::None,
                 waiting: None,
                 blocked: false,
+                worn: false,
                 restart: false,
                 now: 0,
             },
@@ -199,6 +201,6 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
 
 /// Whether a model can be run with an arena of so many bytes: see [`Session::start`].
 fn fits(model: &ModelView<'_>, arena: usize) -> bool {
-    let refresh = model.input().len().saturating_add(MAX_PIXELS);
+    let refresh = model.input().len().saturating_add(MAX_CAPTURE);
     model.embedding_len() <= MAX_EMBEDDING && model.arena_len().max(refresh) <= arena
 }

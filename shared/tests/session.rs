@@ -17,10 +17,10 @@ use desk::{Desk, empty, mark, model};
 use sha2::{Digest, Sha256};
 use shared::link::{
     CameraFault, Command, Event, Fault, MAX_LABEL, PROTOCOL, Packet, Quality, Reply, Settings,
-    Target, UpdateFault,
+    Target, UpdateFault, parse,
 };
 use shared::model::ModelView;
-use shared::session::{Press, selftest};
+use shared::session::{Action, Press, selftest};
 
 /// Labels and ids, in order of enrolment.
 fn list(desk: &mut Desk) -> Vec<(u32, String)> {
@@ -208,7 +208,7 @@ fn the_button_teaches_and_asks() {
     desk.session().press(Press::Short);
     let events = desk.work();
     let seen = events.iter().any(|frame| {
-        let packet = shared::link::parse::<Packet<'_>>(frame).unwrap();
+        let packet = parse::<Packet<'_>>(frame).unwrap();
         matches!(packet, Packet::Event(Event::Seen(verdict)) if verdict.known && verdict.best.label == "mark 01")
     });
     assert!(seen, "{events:?}");
@@ -265,6 +265,92 @@ fn a_new_model_keeps_what_was_taught() {
         Ok(Reply::Info(info)) => assert_eq!((info.samples, info.stale), (2, 0)),
         other => panic!("{other:?}"),
     });
+}
+
+/// A device with three marks whose samples wait for an embedding by a new model; the first is under way.
+fn embedding_again() -> Desk {
+    let mut desk = Desk::new(&model(1));
+    for seed in 1..=3 {
+        desk.enrol(&format!("mark {seed}"), &mark(seed, 0));
+    }
+    update(&mut desk, &model(2), usize::MAX);
+    desk.done(Command::UpdateCommit { signature: None }, 3);
+    desk.restart();
+    desk.step();
+    desk
+}
+
+/// Each mark's own picture has the logit of a picture against itself: its embedding is right.
+#[track_caller]
+fn assert_embedded(desk: &mut Desk, marks: &[u32]) {
+    desk.work();
+    for &seed in marks {
+        desk.show(&mark(seed, 0));
+        desk.ask(Command::Score, |result| match result {
+            Ok(Reply::Scored(verdict)) => assert_eq!(verdict.best.logit, desk::BIAS),
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+#[test]
+fn a_selftest_does_not_get_into_an_embedding() {
+    let mut desk = embedding_again();
+    desk.send(1, Command::Selftest { seed: 1 });
+    assert_embedded(&mut desk, &[1, 2, 3]);
+}
+
+#[test]
+fn a_sample_may_be_forgotten_while_it_is_embedded_again() {
+    let mut desk = embedding_again();
+    let target = Target::Class("mark 1");
+    desk.send(1, Command::Forget { target });
+    assert_embedded(&mut desk, &[2, 3]);
+    assert_eq!(labels(&mut desk), ["mark 2", "mark 3"]);
+}
+
+/// What a person teaches is what the camera saw, whatever a host sends meanwhile.
+#[test]
+fn a_host_waits_for_a_person() {
+    let mut desk = Desk::new(&model(1));
+    desk.camera = Ok(mark(1, 0));
+    desk.session().press(Press::Long);
+    assert_eq!(desk.step(), Action::Capture);
+    desk.capture();
+    desk.step();
+    let other = mark(2, 0);
+    let bytes = &other[..700];
+    let write = Command::WriteCapture {
+        h: 40,
+        w: 40,
+        offset: 0,
+        bytes,
+    };
+    let busy = |frame: Vec<u8>| {
+        let result = parse::<Packet<'_>>(&frame);
+        matches!(
+            result,
+            Ok(Packet::Reply {
+                result: Err(Fault::Busy),
+                ..
+            })
+        )
+    };
+    assert!(busy(desk.ask_as(200, write).unwrap()));
+    desk.work();
+    let picture = desk.ask(
+        Command::ReadSample {
+            sample: 1,
+            offset: 0,
+        },
+        |result| match result {
+            Ok(Reply::Chunk { bytes, .. }) => bytes.to_vec(),
+            other => panic!("{other:?}"),
+        },
+    );
+    assert!(mark(1, 0).starts_with(&picture));
+    // The same request, when there is time for it.
+    assert!(!busy(desk.ask_as(200, write).unwrap()));
 }
 
 #[test]

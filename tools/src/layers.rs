@@ -33,7 +33,7 @@ const SHARED: [(&str, &[&str]); 16] = [
     ("image", &["shape"]),
     ("episode_file", &["checksum", "shape"]),
     ("link", &["model"]),
-    ("capture", &["link", "shape", "support_set"]),
+    ("capture", &["link", "shape"]),
     ("store", &["checksum"]),
     ("support_set", &["checksum", "link", "store"]),
     ("slots", &["checksum", "model"]),

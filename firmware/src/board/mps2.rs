@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_m_semihosting::debug;
 use cortex_m_semihosting::hio::{self, HostStream};
 
-use shared::capture::MAX_PIXELS;
+use shared::support_set::MAX_CAPTURE;
 
 use super::host_file::{FileError, HostFile};
 
@@ -85,7 +85,7 @@ impl Buffers {
     /// The buffers; `None` the second time.
     #[must_use]
     pub fn take() -> Option<Self> {
-        static PIXELS: Slot<[u8; MAX_PIXELS]> = Slot::new();
+        static PIXELS: Slot<[u8; MAX_CAPTURE]> = Slot::new();
         if TAKEN.swap(true, Ordering::Relaxed) {
             return None;
         }

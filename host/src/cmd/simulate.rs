@@ -23,7 +23,7 @@ use crate::device::support::pictures_at;
 use crate::files::{create_folder, write_whole};
 
 /// Most pixels of the simulated camera's pictures.
-const CAMERA_PIXELS: usize = shared::capture::MAX_PIXELS;
+const CAMERA_PIXELS: usize = shared::support_set::MAX_CAPTURE;
 /// The camera numbers its pictures with three digits.
 const SHOTS: usize = 1000;
 /// The folder that the firmware reads its camera's pictures from.

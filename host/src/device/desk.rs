@@ -122,7 +122,7 @@ fn live(end: &mut End, flash: Ram, slots: [Ram; 2], built_in: &[u8]) -> Option<(
     // A copy, so that the slot can be given back while the session still borrows the model.
     let newest = in_use.model().map(|model| model.bytes().to_vec());
     let model = newest.unwrap_or_else(|| built_in.to_vec());
-    let (mut arena, mut pixels) = (vec![0; ARENA], vec![0; shared::capture::MAX_PIXELS]);
+    let (mut arena, mut pixels) = (vec![0; ARENA], vec![0; shared::support_set::MAX_CAPTURE]);
     let identity = Identity {
         board: "desk",
         firmware: "0.0.0",

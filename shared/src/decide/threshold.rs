@@ -1,8 +1,8 @@
 //! The threshold: what the best class must score before a mark is taken for it.
 //!
 //! In: the model's calibration, how many classes are enrolled, how near the second one is, and which
-//! share of unknown marks may pass for one of them. Out: a logit. The share is of all unknown marks and over all classes
-//! together, so that it holds however many classes there are.
+//! share of unknown marks may pass for one of them. Out: a logit. The share is of all unknown marks and
+//! over all classes together, so that it holds however many classes there are.
 
 use super::calibration::{Calibration, LOG_BITS, log2_classes};
 

@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 
 use super::Core;
 use super::job::Label;
-use crate::decide::{Decision, Policy, Scored, Thresholds, decide, looks_like};
+use crate::decide::{Decision, Policy, Scored, decide, looks_like};
 use crate::link::{Candidate, Enrolled, Fault, Reply, Settings, Verdict};
 use crate::model::ModelView;
 use crate::shape::ShapeError;
@@ -68,8 +68,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             far_ppm: settings.far_ppm,
             offset: settings.offset,
         };
-        let thresholds = Thresholds::new(model.calibration());
-        let decision = decide(self.logits(), &thresholds, policy);
+        let decision = decide(self.logits(), &model.thresholds(), policy);
         let Decision {
             known,
             best,
@@ -127,8 +126,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     fn other_class(&self, model: &ModelView<'_>, label: &str) -> Option<Scored> {
         let own = self.support.class_of(label);
         let others = self.logits().filter(|&(class, _)| Some(class) != own);
-        let thresholds = Thresholds::new(model.calibration());
-        looks_like(others, &thresholds).ok().flatten()
+        looks_like(others, &model.thresholds()).ok().flatten()
     }
 
     /// A name that no class has; `None` when a hundred marks were taught without a host.

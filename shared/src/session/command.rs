@@ -22,6 +22,20 @@ const MAX_PPM: u32 = 1_000_000;
 type Result<'a> = core::result::Result<Reply<'a>, Fault<'a>>;
 
 impl<F: NorFlash + Mapped> Core<'_, F> {
+    /// Whether a command must wait until what a person began at the button is done.
+    pub(super) fn refuses(&self, command: &Command<'_>) -> bool {
+        let disturbs = matches!(
+            command,
+            Command::Capture
+                | Command::WriteCapture { .. }
+                | Command::Enrol { .. }
+                | Command::Score
+                | Command::Bench
+                | Command::Selftest { .. }
+        );
+        disturbs && self.serves_a_person()
+    }
+
     /// Carries a command out, or begins to.
     pub(super) fn handle(&mut self, command: &Command<'_>) -> Answer<'_> {
         let purpose = match *command {
@@ -178,8 +192,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     }
 
     fn read_sample(&mut self, id: u32, offset: u32) -> Result<'_> {
-        let found = self.support.samples().find(|sample| sample.id == id);
-        let sample = found.ok_or(Fault::NoSuchSample)?;
+        let sample = self.support.sample(id).ok_or(Fault::NoSuchSample)?;
         let total = u32::from(sample.h) * u32::from(sample.w);
         let rest = total.saturating_sub(offset) as usize;
         let bytes = self
@@ -242,6 +255,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
 
     fn selftest(&mut self, seed: u32) -> Result<'static> {
         let model = self.model.ok_or(Fault::NoModel)?;
+        // A sample that is being embedded again starts over: the arena is needed.
+        self.job = Job::None;
         let digest = selftest::digest(
             &model,
             seed,

@@ -68,6 +68,13 @@ pub(super) enum Purpose {
     Refresh { sample: u32 },
 }
 
+impl Purpose {
+    /// Whether it began at the button.
+    const fn is_a_persons(self) -> bool {
+        matches!(self, Self::Seen | Self::Learn)
+    }
+}
+
 /// What is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Job {
@@ -130,23 +137,45 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             }
             return Action::Work;
         }
+        if self.worn {
+            return Action::Idle;
+        }
         match self.support.maintain(&mut self.flash) {
             Ok(true) => Action::Work,
-            Ok(false) | Err(_) => Action::Idle,
+            Ok(false) => Action::Idle,
+            Err(_) => {
+                self.worn = true;
+                line.tell(&Event::Log("the flash could not be tidied up"));
+                Action::Idle
+            }
         }
     }
 
-    /// Gives up what a host asked for; what is kept anyway goes on.
+    /// Gives up what a host asked for; what a person did, and what is kept anyway, goes on.
     pub(super) fn cancel(&mut self) {
+        if self.serves_a_person() {
+            return;
+        }
         self.waiting = None;
-        match self.job {
+        if !matches!(
+            self.job,
             Job::Embedding {
                 purpose: Purpose::Refresh { .. },
                 ..
             }
-            | Job::None => {}
-            Job::Embedding { .. } | Job::Capturing(_) => self.job = Job::None,
+        ) {
+            self.job = Job::None;
         }
+    }
+
+    /// Whether what began at the button is under way. It needs the picture and the arena for itself.
+    pub(super) fn serves_a_person(&self) -> bool {
+        let job = match self.job {
+            Job::None => None,
+            Job::Capturing(purpose) | Job::Embedding { purpose, .. } => Some(purpose),
+        };
+        let mut purposes = job.into_iter().chain(self.waiting);
+        purposes.any(Purpose::is_a_persons)
     }
 
     /// Identifies what makes embeddings: the model, and what a picture becomes before.
@@ -190,7 +219,7 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     /// Embeds a sample's own picture, which is read to the end of the arena.
     fn begin_refresh(&mut self, sample: u32) -> Option<()> {
         let model = self.model?;
-        let found = self.support.samples().find(|s| s.id == sample)?;
+        let found = self.support.sample(sample)?;
         let shape = Hwc::new(usize::from(found.h), usize::from(found.w), 1);
         let input = model.input();
         let (head, tail) = self.arena.split_at_mut_checked(input.len())?;
@@ -269,6 +298,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let (Some(id), Some(model)) = (self.encoder_id(), self.model) else {
             return;
         };
+        if self.support.sample(sample).is_none() {
+            // It was forgotten meanwhile.
+            return;
+        }
         let embedding = self.embedding.get(..model.embedding_len()).unwrap_or(&[]);
         let kept = self
             .support

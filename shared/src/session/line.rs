@@ -94,8 +94,8 @@ impl Line {
         };
         let hello = matches!(request, Ok(Command::Hello { .. }));
         if !hello && self.last == Some(id) {
-            // The same request: its answer once more, or still to come.
-            if !self.open {
+            // The same request: its answer once more, if it is not on its way or still to come.
+            if !self.open && self.reply.rest().is_empty() {
                 self.reply.sent = 0;
             }
             return;
@@ -104,7 +104,9 @@ impl Line {
             core.cancel();
             self.open = false;
         }
-        if self.open {
+        let refused = request.as_ref().is_ok_and(|command| core.refuses(command));
+        if self.open || refused {
+            // Not taken: when it comes again it is a new request.
             let result = Err(Fault::Busy);
             self.reply.put(&Packet::Reply { id, result });
             return;

@@ -34,6 +34,9 @@ const STORE: store::Layout = store::Layout {
 const FLASH_LEN: usize = 256 << 10;
 const SLOT_LEN: usize = 64 << 10;
 
+/// The logit of a picture against itself.
+pub(crate) const BIAS: i32 = 6000;
+
 /// A model that compares pictures of 16×16 a quarter of which it keeps; `seed` weighs the pixels.
 pub(crate) fn model(seed: u32) -> Vec<u8> {
     let window = Window {
@@ -49,7 +52,7 @@ pub(crate) fn model(seed: u32) -> Vec<u8> {
         layers: &[LayerRepr::MaxPool2d { window }],
         head: HeadRepr {
             weight: &weight,
-            bias: 6000,
+            bias: BIAS,
             logit_exponent: 12,
         },
         calibration: None,
@@ -119,6 +122,7 @@ impl Desk {
         };
         let slots = [Flash::new(SLOT_LEN, 2), Flash::new(SLOT_LEN, 3)];
         desk.power_on(Flash::new(FLASH_LEN, 1), slots);
+        desk.greet();
         desk
     }
 
@@ -140,9 +144,12 @@ impl Desk {
             Some(ModelView::new_checked(file).unwrap()),
             Some(spare),
             vec![0; 64 << 10].leak(),
-            vec![0; shared::capture::MAX_PIXELS].leak(),
+            vec![0; shared::support_set::MAX_CAPTURE].leak(),
         );
         self.session = Some(session.unwrap());
+    }
+
+    fn greet(&mut self) {
         self.work();
         let protocol = PROTOCOL;
         self.ask(Command::Hello { protocol }, |result| {
@@ -150,11 +157,42 @@ impl Desk {
         });
     }
 
-    /// Off and on again.
-    pub(crate) fn power_off(&mut self) {
+    /// Off and on again; nothing is worked at yet.
+    pub(crate) fn restart(&mut self) {
         let (flash, spare) = self.session.take().unwrap().into_flash();
         let slots = [self.in_use.take().unwrap(), spare.unwrap()];
         self.power_on(flash, slots);
+    }
+
+    /// Off and on again.
+    pub(crate) fn power_off(&mut self) {
+        self.restart();
+        self.greet();
+    }
+
+    /// Lets the device make one step.
+    pub(crate) fn step(&mut self) -> Action {
+        self.now += 1000;
+        let now = self.now;
+        self.session().poll(now)
+    }
+
+    /// Hands a request over and lets nobody work at it.
+    pub(crate) fn send(&mut self, id: u16, command: Command<'_>) {
+        let mut frame = [0; MAX_FRAME];
+        let frame = encode(&Request { id, command }, &mut frame).unwrap();
+        self.session().receive(frame);
+    }
+
+    /// Shows the camera's picture, as a board does.
+    pub(crate) fn capture(&mut self) {
+        let session = self.session.as_mut().unwrap();
+        session.captured(|buffer| {
+            let picture = self.camera.as_ref().map_err(|fault| *fault)?;
+            buffer[..picture.len()].copy_from_slice(picture);
+            let side = picture.len().isqrt() as u16;
+            Ok((side, side))
+        });
     }
 
     pub(crate) fn session(&mut self) -> &mut Session<'static, Flash> {
@@ -165,19 +203,11 @@ impl Desk {
     pub(crate) fn work(&mut self) -> Vec<Vec<u8>> {
         let mut frames = vec![];
         loop {
-            self.now += 1000;
-            let now = self.now;
-            let session = self.session.as_mut().unwrap();
-            let action = session.poll(now);
+            let action = self.step();
             if action == Action::Capture {
-                let camera = &self.camera;
-                session.captured(|buffer| {
-                    let picture = camera.as_ref().map_err(|fault| *fault)?;
-                    buffer[..picture.len()].copy_from_slice(picture);
-                    let side = picture.len().isqrt() as u16;
-                    Ok((side, side))
-                });
+                self.capture();
             }
+            let session = self.session.as_mut().unwrap();
             let bytes = session.outgoing().to_vec();
             session.sent(bytes.len());
             for &byte in &bytes {
@@ -193,9 +223,7 @@ impl Desk {
 
     /// The reply's bytes to a request with a number of one's choice.
     pub(crate) fn ask_as(&mut self, id: u16, command: Command<'_>) -> Option<Vec<u8>> {
-        let mut frame = [0; MAX_FRAME];
-        let frame = encode(&Request { id, command }, &mut frame).unwrap();
-        self.session().receive(frame);
+        self.send(id, command);
         self.work()
             .into_iter()
             .find(|frame| matches!(parse(frame), Ok(Packet::Reply { id: of, .. }) if of == id))
