@@ -1,7 +1,9 @@
 //! What the integration tests share: the device in QEMU, and the command line.
 
+pub mod flash;
 pub mod life;
 pub mod nets;
+pub mod taught;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

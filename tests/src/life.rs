@@ -66,7 +66,23 @@ impl Life {
         &self.elf
     }
 
-    fn flash(&self) -> PathBuf {
+    /// Another device whose flash holds the same.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["flash.bin", "model.onelook"] {
+            std::fs::copy(self.folder().join(name), folder.path().join(name)).unwrap();
+        }
+        Self {
+            board: self.board,
+            elf: self.elf.clone(),
+            folder,
+        }
+    }
+
+    /// The file that is the board's memory.
+    #[must_use]
+    pub fn flash(&self) -> PathBuf {
         self.folder().join("flash.bin")
     }
 

@@ -16,8 +16,9 @@ use crate::{Progress, SetupError};
 /// The file that is the board's memory, in the emulator's folder.
 const MEMORY: &str = "flash.bin";
 /// The flash of `firmware/memory/*.x` in it, region `NV`.
-const FLASH_START: u64 = 13 << 20;
-const FLASH_LEN: usize = 3 << 20;
+pub const FLASH_START: u64 = 13 << 20;
+/// Its bytes.
+pub const FLASH_LEN: usize = 3 << 20;
 /// QEMU on a busy machine may take a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use audit::audit;
-pub use devices::{DevicesError, devices, new_flash};
+pub use devices::{DevicesError, FLASH_LEN, FLASH_START, devices, new_flash};
 pub use kernels::kernels;
 pub use selftest::selftest;
 pub use size::{Size, size};
