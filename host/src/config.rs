@@ -71,8 +71,10 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Within-alphabet episodes in a batch, each from one alphabet.
     pub episodes: usize,
-    /// Classes of an episode; two drawings of each class are in the batch.
+    /// Classes of an episode.
     pub n_way: usize,
+    /// Drawings of each class in a batch, each by another drawer; every two are query and support.
+    pub drawings: usize,
     /// Peak learning rate of AdamW.
     pub learning_rate: f64,
     /// Steps in which the learning rate rises linearly; it then falls along a cosine.
@@ -81,6 +83,13 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Weight of the pair binary cross-entropy beside the episodic softmax.
     pub pair_loss: f64,
+    /// Share of the softmax's target that is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// Probability that training hides a component of all embeddings from the head in a step.
+    pub dropout: f64,
+    /// Decay of the moving average of the weights that is validated and exported; 0 takes the
+    /// weights of the step itself.
+    pub average_decay: f64,
     /// Validations over the whole run.
     pub validations: usize,
     /// Within-alphabet 20-way trials of one validation, on held-out background alphabets.
@@ -97,10 +106,14 @@ impl Default for TrainConfig {
             precision: Precision::Auto,
             episodes: 4,
             n_way: 20,
+            drawings: 2,
             learning_rate: 2e-3,
             warmup: 100,
             weight_decay: 1e-3,
             pair_loss: 0.2,
+            label_smoothing: 0.0,
+            dropout: 0.0,
+            average_decay: 0.0,
             validations: 12,
             validation_trials: 1000,
         }
@@ -219,48 +232,61 @@ impl Config {
     /// [`ConfigError`] naming the field.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.network()?.shapes().map_err(ConfigError::Network)?;
-        let train = &self.train;
-        let range = |field, ok: bool, rule| {
-            if ok {
-                Ok(())
-            } else {
-                Err(ConfigError::Range { field, rule })
-            }
-        };
-        range(
-            "train.episodes",
-            (1..=64).contains(&train.episodes),
-            "1 to 64",
-        )?;
-        range("train.n_way", (2..=64).contains(&train.n_way), "2 to 64")?;
-        range(
-            "train.minutes",
-            train.minutes > 0.0 && train.minutes < 1e5,
-            "more than 0",
-        )?;
-        let rate = train.learning_rate;
-        range(
-            "train.learning_rate",
-            rate > 0.0 && rate <= 1.0,
-            "more than 0, at most 1",
-        )?;
-        range(
-            "train.weight_decay",
-            (0.0..=1.0).contains(&train.weight_decay),
-            "0 to 1",
-        )?;
-        range(
-            "train.pair_loss",
-            (0.0..=100.0).contains(&train.pair_loss),
-            "0 to 100",
-        )?;
-        range("train.validations", train.validations >= 1, "at least 1")?;
-        range(
-            "train.validation_trials",
-            train.validation_trials >= 1,
-            "at least 1",
-        )?;
+        self.train.check()?;
         self.augment.out_of_range().map_or(Ok(()), |(field, rule)| {
+            Err(ConfigError::Range { field, rule })
+        })
+    }
+}
+
+impl TrainConfig {
+    /// Whether every number is in range.
+    fn check(&self) -> Result<(), ConfigError> {
+        let within = |field, value: f64, least: f64, most: f64, rule| {
+            let ok = (least..=most).contains(&value);
+            (field, ok, rule)
+        };
+        let rate = self.learning_rate;
+        let rules = [
+            within("train.episodes", self.episodes as f64, 1.0, 64.0, "1 to 64"),
+            within("train.n_way", self.n_way as f64, 2.0, 64.0, "2 to 64"),
+            within("train.drawings", self.drawings as f64, 2.0, 8.0, "2 to 8"),
+            (
+                "train.minutes",
+                self.minutes > 0.0 && self.minutes < 1e5,
+                "more than 0",
+            ),
+            (
+                "train.learning_rate",
+                rate > 0.0 && rate <= 1.0,
+                "more than 0, at most 1",
+            ),
+            within("train.weight_decay", self.weight_decay, 0.0, 1.0, "0 to 1"),
+            within("train.pair_loss", self.pair_loss, 0.0, 100.0, "0 to 100"),
+            within(
+                "train.label_smoothing",
+                self.label_smoothing,
+                0.0,
+                0.5,
+                "0 to 0.5",
+            ),
+            within("train.dropout", self.dropout, 0.0, 0.9, "0 to 0.9"),
+            within(
+                "train.average_decay",
+                self.average_decay,
+                0.0,
+                0.999_99,
+                "0 to 0.99999",
+            ),
+            ("train.validations", self.validations >= 1, "at least 1"),
+            (
+                "train.validation_trials",
+                self.validation_trials >= 1,
+                "at least 1",
+            ),
+        ];
+        let bad = rules.into_iter().find(|(_, ok, _)| !ok);
+        bad.map_or(Ok(()), |(field, _, rule)| {
             Err(ConfigError::Range { field, rule })
         })
     }

@@ -1,8 +1,8 @@
 //! Training batches, drawn and distorted on a thread of their own while libtorch computes.
 //!
 //! In: background drawings and a seed. Out: [`Batch`]es in step order. A batch holds several
-//! within-alphabet episodes; each class appears as one drawing by one drawer (the query) and one by
-//! another (the support), and all classes of an episode share the two drawers, as in Lake's runs.
+//! within-alphabet episodes; each class appears once by each of a few drawers, whom all classes of an
+//! episode share, as in Lake's runs: one drew the queries, another the supports.
 //! Every draw comes from a generator keyed by (seed, step), so step `k` is the same batch whether
 //! or not the run was interrupted.
 
@@ -17,9 +17,11 @@ use crate::dataset::{Alphabet, Dataset};
 /// The images of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// Classes; query `i` and support `i` are the same character.
+    /// Classes; drawing `i` of every drawer is the same character.
     pub n_classes: usize,
-    /// Ink as `[2 * n_classes][h][w]`: all queries, then all supports.
+    /// Drawers of an episode.
+    pub n_drawers: usize,
+    /// Ink as `[n_drawers][n_classes][h][w]`.
     pub images: Vec<u8>,
 }
 
@@ -27,8 +29,10 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Batches<'d> {
     data: &'d Dataset,
+    /// At most.
     n_classes: usize,
     n_way: usize,
+    n_drawers: usize,
     seed: u64,
     augment: AugmentConfig,
     augmenter: Augmenter,
@@ -47,6 +51,7 @@ impl<'d> Batches<'d> {
             data,
             n_classes: (train.episodes * train.n_way).min(data.n_characters()),
             n_way: train.n_way,
+            n_drawers: train.drawings,
             seed: train.seed,
             augment: augment.clone(),
             augmenter: Augmenter::new(augment.clone(), side),
@@ -58,42 +63,39 @@ impl<'d> Batches<'d> {
     pub fn batch(&mut self, step: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(step as u64);
-        let mut alphabets: Vec<&Alphabet> = self.data.alphabets.iter().collect();
+        let usable = self.data.alphabets.iter();
+        let usable = usable.filter(|alphabet| alphabet.n_drawers() >= self.n_drawers);
+        let mut alphabets: Vec<&Alphabet> = usable.collect();
         alphabets.shuffle(&mut rng);
-        let (mut queries, mut supports) = (Vec::new(), Vec::new());
+        let mut by_drawer = vec![Vec::<u8>::new(); self.n_drawers];
         let mut missing = self.n_classes;
         for alphabet in alphabets {
             let n_way = self.n_way.min(alphabet.characters.len()).min(missing);
-            self.episode(alphabet, n_way, &mut rng, &mut queries, &mut supports);
+            self.episode(alphabet, n_way, &mut rng, &mut by_drawer);
             missing -= n_way;
         }
-        queries.append(&mut supports);
         Batch {
-            n_classes: self.n_classes,
-            images: queries,
+            n_classes: self.n_classes - missing,
+            n_drawers: self.n_drawers,
+            images: by_drawer.concat(),
         }
     }
 
-    /// Appends one drawing of each of `n_way` characters to `queries` and one to `supports`.
+    /// Appends a drawing of each of `n_way` characters to the images of every drawer.
     fn episode(
         &mut self,
         alphabet: &Alphabet,
         n_way: usize,
         rng: &mut ChaCha8Rng,
-        queries: &mut Vec<u8>,
-        supports: &mut Vec<u8>,
+        by_drawer: &mut [Vec<u8>],
     ) {
         // Turned as a whole, an alphabet is another alphabet; turned letter by letter, some
         // syllabaries would contain a character twice.
         let pose = Pose::random(&self.augment, rng);
-        let n_drawers = alphabet.n_drawers();
-        if n_drawers < 2 {
-            return;
-        }
-        let drawers = index::sample(rng, n_drawers, 2);
+        let drawers = index::sample(rng, alphabet.n_drawers(), by_drawer.len());
         for class in index::sample(rng, alphabet.characters.len(), n_way) {
             let character = &alphabet.characters[class];
-            for (drawer, images) in drawers.iter().zip([&mut *queries, &mut *supports]) {
+            for (drawer, images) in drawers.iter().zip(by_drawer.iter_mut()) {
                 self.augmenter
                     .apply(&character.drawings[drawer], pose, rng, images);
             }

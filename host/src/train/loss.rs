@@ -7,21 +7,29 @@
 use tch::{Kind, Reduction, Tensor};
 
 use super::TrainError;
+use crate::config::TrainConfig;
 
-/// Softmax cross-entropy in both directions, plus `pair_loss` times the balanced pair loss.
+/// Softmax cross-entropy in both directions with the configuration's label smoothing, plus
+/// `train.pair_loss` times the balanced pair loss.
 ///
 /// # Errors
 /// [`TrainError::Torch`] when libtorch refuses.
-pub fn loss(logits: &Tensor, pair_loss: f64) -> Result<Tensor, TrainError> {
+pub fn loss(logits: &Tensor, train: &TrainConfig) -> Result<Tensor, TrainError> {
     let n = logits.size2()?.0;
     let target = Tensor::f_arange(n, (Kind::Int64, logits.device()))?;
     let softmax = |logits: &Tensor| {
         let no_weight: Option<Tensor> = None;
-        logits.f_cross_entropy_loss(&target, no_weight, Reduction::Mean, -100, 0.0)
+        logits.f_cross_entropy_loss(
+            &target,
+            no_weight,
+            Reduction::Mean,
+            -100,
+            train.label_smoothing,
+        )
     };
     let by_query = softmax(logits)?;
     let by_support = softmax(&logits.f_transpose(0, 1)?)?;
-    Ok((by_query + by_support) * 0.5 + pair_cross_entropy(logits)? * pair_loss)
+    Ok((by_query + by_support) * 0.5 + pair_cross_entropy(logits)? * train.pair_loss)
 }
 
 /// Mean over matching pairs and mean over the others, weighted half and half, as if the pairs were
@@ -45,11 +53,20 @@ fn pair_cross_entropy(logits: &Tensor) -> Result<Tensor, TrainError> {
 mod tests {
     use super::*;
 
+    fn with_pair_loss(pair_loss: f64) -> TrainConfig {
+        TrainConfig {
+            pair_loss,
+            ..TrainConfig::default()
+        }
+    }
+
     /// All logits zero: ln n for the softmax, ln 2 for the pairs.
     #[test]
     fn uninformed_logits() {
         let logits = Tensor::zeros([4, 4], (Kind::Float, tch::Device::Cpu));
-        let value = loss(&logits, 0.5).unwrap().double_value(&[]);
+        let value = loss(&logits, &with_pair_loss(0.5))
+            .unwrap()
+            .double_value(&[]);
         assert!(
             (value - (4.0_f64.ln() + 0.5 * 2.0_f64.ln())).abs() < 1e-6,
             "{value}"
@@ -59,6 +76,7 @@ mod tests {
     #[test]
     fn perfect_logits() {
         let logits = (Tensor::eye(3, (Kind::Float, tch::Device::Cpu)) - 0.5) * 80.0;
-        assert!(loss(&logits, 1.0).unwrap().double_value(&[]) < 1e-6);
+        let value = loss(&logits, &with_pair_loss(1.0)).unwrap();
+        assert!(value.double_value(&[]) < 1e-6);
     }
 }

@@ -113,7 +113,7 @@ impl Session<'_> {
             let loss = state.step(&batch, self.config)?;
             sitting.count(
                 &mut state.progress,
-                2 * batch.n_classes,
+                batch.n_drawers * batch.n_classes,
                 loss,
                 started.elapsed(),
             );
@@ -146,7 +146,7 @@ impl Session<'_> {
     }
 
     fn validate(&self, state: &mut State, sitting: &mut Sitting) -> Result<Metrics, TrainError> {
-        let accuracy = accuracy(&state.net, &self.trials()?, self.device)?;
+        let accuracy = accuracy(state.deployed(), &self.trials()?, self.device)?;
         state.keep_if_best(accuracy.mean)?;
         let progress = &state.progress;
         let metrics = Metrics {

@@ -3,17 +3,23 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::batch::Batch;
+use super::ema::Average;
 use super::loss::loss;
 use super::net::{Mode, Net};
 use super::optimizer::AdamW;
 use super::schedule::Schedule;
 use super::{TrainError, checkpoint};
-use crate::config::{Config, Precision};
+use crate::config::{Config, Precision, TrainConfig};
 use crate::float_net::FloatNet;
+
+/// Keeps the draws of dropout apart from those of batches.
+const DROPOUT_SEED: u64 = 0x6472_6f70;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,7 +56,9 @@ pub struct Trained {
 pub(super) struct State {
     pub(super) net: Net,
     optimizer: AdamW,
-    /// Copy of the network at its best validation.
+    /// What is validated and exported instead of the network, where the configuration wants it.
+    average: Option<Average>,
+    /// Copy of the exported network at its best validation.
     best: Vec<(String, Tensor)>,
     pub(super) progress: Progress,
     precision: Precision,
@@ -65,7 +73,14 @@ impl State {
         }
         tch::manual_seed(train.seed.cast_signed());
         let precision = train.precision.resolve();
-        let net = Net::new(&config.network()?, precision, device)?;
+        let spec = config.network()?;
+        let net = Net::new(&spec, precision, device)?;
+        let average = if train.average_decay > 0.0 {
+            let copy = Net::new(&spec, precision, device)?;
+            Some(Average::new(copy, &net, train.average_decay)?)
+        } else {
+            None
+        };
         let best = net
             .state()
             .into_iter()
@@ -74,6 +89,7 @@ impl State {
             best: best.collect(),
             optimizer: AdamW::new(net.parameters(), train.weight_decay),
             net,
+            average,
             progress: Progress {
                 schedule: Schedule::new(train),
                 config: config.hash(),
@@ -82,6 +98,11 @@ impl State {
             precision,
             device,
         })
+    }
+
+    /// The network that is validated and exported.
+    pub(super) fn deployed(&self) -> &Net {
+        self.average.as_ref().map_or(&self.net, Average::net)
     }
 
     fn tensors(&self) -> Vec<(String, Tensor)> {
@@ -93,6 +114,7 @@ impl State {
             .state()
             .into_iter()
             .chain(self.optimizer.state())
+            .chain(self.average.iter().flat_map(Average::state))
             .chain(best)
             .collect()
     }
@@ -130,14 +152,10 @@ impl State {
 
     /// One optimizer step; returns the loss.
     pub(super) fn step(&mut self, batch: &Batch, config: &Config) -> Result<f64, TrainError> {
-        let n = batch.n_classes as i64;
-        let images = images(&batch.images, config.network()?.input_side, self.device)?;
-        let embeddings = self.net.embed(&images, Mode::Train)?; // [2n, d]
-        let (queries, supports) = (embeddings.narrow(0, 0, n), embeddings.narrow(0, n, n));
-        let loss = loss(
-            &self.net.logits(&queries, &supports)?,
-            config.train.pair_loss,
-        )?;
+        let images = images(&batch.images, self.net.spec().input_side, self.device)?;
+        let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
+        let embeddings = self.drop_out(embeddings, &config.train)?;
+        let loss = self.mean_loss(&embeddings, batch, &config.train)?;
         let rate = self
             .progress
             .schedule
@@ -151,7 +169,46 @@ impl State {
             });
         }
         self.progress.step += 1;
+        if let Some(average) = &self.average {
+            average.update(&self.net, self.progress.step)?;
+        }
         Ok(value)
+    }
+
+    /// The loss, averaged over every two drawers of the batch: one's drawings are the queries, the
+    /// other's the supports.
+    fn mean_loss(
+        &self,
+        embeddings: &Tensor,
+        batch: &Batch,
+        train: &TrainConfig,
+    ) -> Result<Tensor, TrainError> {
+        let by_drawer = embeddings.f_chunk(batch.n_drawers as i64, 0)?; // each [n_classes, d]
+        let mut losses = Vec::new();
+        for (second, supports) in by_drawer.iter().enumerate() {
+            for queries in &by_drawer[..second] {
+                losses.push(loss(&self.net.logits(queries, supports)?, train)?);
+            }
+        }
+        Ok(Tensor::f_stack(&losses, 0)?.f_mean(Kind::Float)?)
+    }
+
+    /// Hides components of all embeddings, the same ones in the whole batch, so that the distance
+    /// does not lean on a few. The draw is keyed by (seed, step).
+    fn drop_out(&self, embeddings: Tensor, train: &TrainConfig) -> Result<Tensor, TrainError> {
+        if train.dropout <= 0.0 {
+            return Ok(embeddings);
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(train.seed ^ DROPOUT_SEED);
+        rng.set_stream(self.progress.step as u64);
+        let kept = 1.0 / (1.0 - train.dropout) as f32;
+        let component = |_| {
+            let hidden = rng.random::<f64>() < train.dropout;
+            if hidden { 0.0 } else { kept }
+        };
+        let mask: Vec<f32> = (0..embeddings.size2()?.1).map(component).collect();
+        let mask = Tensor::f_from_slice(&mask)?.to_device(self.device); // [d]
+        Ok(embeddings.f_mul(&mask)?)
     }
 
     /// Remembers the network when no validation was better so far.
@@ -159,17 +216,17 @@ impl State {
         if accuracy >= self.progress.best_accuracy {
             self.progress.best_accuracy = accuracy;
             self.progress.best_step = self.progress.step;
-            copy(&self.net.state(), &self.best)?;
+            copy(&self.deployed().state(), &self.best)?;
         }
         Ok(())
     }
 
     /// The network of the best validation, folded.
     pub(super) fn finish(&self) -> Result<Trained, TrainError> {
-        copy(&self.best, &self.net.state())?;
+        copy(&self.best, &self.deployed().state())?;
         let progress = self.progress.clone();
         Ok(Trained {
-            net: self.net.fold()?,
+            net: self.deployed().fold()?,
             progress,
             precision: self.precision,
         })
