@@ -26,6 +26,9 @@ pub struct Metrics {
     pub validation_accuracy: f64,
     /// Its standard error.
     pub validation_standard_error: f64,
+    /// The same with the weights of the step itself, where their average is what counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaveraged_accuracy: Option<f64>,
     /// Seconds spent in training so far.
     pub seconds: f64,
     /// Images per second of this sitting.
@@ -48,7 +51,11 @@ impl std::fmt::Display for Metrics {
         write!(
             f,
             "{seconds:>6.0} s  step {step:>6}  {images_per_second:.0} images/s  loss {loss:.4}  validation {mean:.2} % ± {error:.2}"
-        )
+        )?;
+        match self.unaveraged_accuracy {
+            Some(accuracy) => write!(f, ", not averaged {:.2} %", 100.0 * accuracy),
+            None => Ok(()),
+        }
     }
 }
 

@@ -146,8 +146,13 @@ impl Session<'_> {
     }
 
     fn validate(&self, state: &mut State, sitting: &mut Sitting) -> Result<Metrics, TrainError> {
-        let accuracy = accuracy(state.deployed(), &self.trials()?, self.device)?;
-        state.keep_if_best(accuracy.mean)?;
+        let trials = self.trials()?;
+        let validated = accuracy(state.deployed(), &trials, self.device)?;
+        let unaveraged = match state.is_averaged() {
+            true => Some(accuracy(&state.net, &trials, self.device)?.mean),
+            false => None,
+        };
+        state.keep_if_best(validated.mean)?;
         let progress = &state.progress;
         let metrics = Metrics {
             step: progress.step,
@@ -155,8 +160,9 @@ impl Session<'_> {
             learning_rate: progress
                 .schedule
                 .learning_rate(&self.config.train, progress.step),
-            validation_accuracy: accuracy.mean,
-            validation_standard_error: accuracy.standard_error,
+            validation_accuracy: validated.mean,
+            validation_standard_error: validated.standard_error,
+            unaveraged_accuracy: unaveraged,
             seconds: progress.seconds,
             images_per_second: progress.images_per_second,
         };

@@ -105,6 +105,11 @@ impl State {
         self.average.as_ref().map_or(&self.net, Average::net)
     }
 
+    /// Whether [`Self::deployed`] is the average of [`Self::net`].
+    pub(super) const fn is_averaged(&self) -> bool {
+        self.average.is_some()
+    }
+
     fn tensors(&self) -> Vec<(String, Tensor)> {
         let best = self
             .best
