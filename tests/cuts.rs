@@ -15,20 +15,16 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use shared::link::Target;
-use shared::store::Layout;
-use shared::support_set::{NewSample, SupportSet};
+use tests::clutter::{BANK, clutter, mount, teach_directly};
 use tests::flash::FlashImage;
 use tests::life::Life;
 use tests::taught::{
-    SIDE, State, Step, carry_out, check_answers, enrol, model, models, picture, settle_after_cut,
+    State, Step, carry_out, check_answers, enrol, model, models, settle_after_cut,
 };
 use tools::Progress;
 use tools::firmware::{AN386, FLASH_LEN, Symbols};
 use tools::icount::{Icount, Window};
 
-/// Bytes of a bank, as `firmware/src/board/flash_map.rs` has it; a test compares it with the device's word.
-const BANK: u32 = 1 << 20;
 /// Samples that are kept when the flash is tidied up.
 const KEPT: u32 = 20;
 
@@ -101,30 +97,13 @@ fn while_it_is_taught() {
 /// Fills a bank as a desktop can: `KEPT` samples that the device has to embed, and forgotten ones, until it
 /// pays to tidy up.
 fn fill(flash: &mut FlashImage, state: &mut State) {
-    let layout = Layout {
-        at: 0,
-        bank_len: BANK,
-    };
-    let (mut set, _) = SupportSet::mount(flash, layout).unwrap();
-    let side = SIDE as u16;
-    for class in 0..200 {
-        let (label, picture) = (format!("mark {class}"), picture(class.into(), 0));
-        let sample = NewSample {
-            label: &label,
-            h: side,
-            w: side,
-            capture: &picture.pixels,
-            embedding: &[],
-            fingerprint: [0; 16],
-        };
-        let id = set.enrol(flash, &sample).unwrap();
-        if class < KEPT {
-            state.samples.insert((id, label, class.into()));
-        } else {
-            set.forget(flash, Target::Sample(id)).unwrap();
-        }
+    let mut set = mount(flash);
+    for class in 0..KEPT {
+        let id = teach_directly(&mut set, flash, class.into());
+        let label = format!("mark {class}");
+        state.samples.insert((id, label, class.into()));
     }
-    assert_eq!(set.epoch(), 1, "nothing was tidied up yet");
+    clutter(flash);
 }
 
 /// The device embeds what a desktop left it, and then tidies up: it erases a bank and copies.

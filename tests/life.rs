@@ -17,6 +17,8 @@ use rand_chacha::ChaCha8Rng;
 use shared::link::{Settings, Target};
 use shared::model::ModelView;
 use shared::session::selftest;
+use tests::clutter::{clutter, mount};
+use tests::flash::FlashImage;
 use tests::life::Life;
 use tests::taught::{
     State, Step, carry_out, check_answers, model, models, picture, settle_after_cut,
@@ -105,6 +107,31 @@ fn random_step(state: &State, rng: &mut ChaCha8Rng, fresh: u64) -> Step {
     }
 }
 
+/// Every so many kills the device wakes up with a full bank.
+const KILLS_PER_TIDYING: u32 = 5;
+
+/// Fills the bank of `life` and kills the device while it tidies up, until it has done so; how often its flash
+/// was left half done.
+fn kill_while_it_tidies_up(life: &Life, rng: &mut ChaCha8Rng) -> u32 {
+    FlashImage::change(&life.flash(), clutter);
+    let cluttered = FlashImage::read(&life.flash());
+    let epoch = mount(&mut cluttered.clone()).epoch();
+    let (mut halves, mut delay) = (0, Duration::ZERO);
+    loop {
+        let running = life.run().spawn().unwrap();
+        // A little later each time: it reaches the tidying, and at last its end.
+        delay += Duration::from_millis(rng.random_range(1..20));
+        std::thread::sleep(delay);
+        running.kill();
+        let mut flash = FlashImage::read(&life.flash());
+        let changed = flash != cluttered;
+        if mount(&mut flash).epoch() > epoch {
+            return halves;
+        }
+        halves += u32::from(changed);
+    }
+}
+
 /// `ONELOOK_KILLS`: how often QEMU is killed.
 #[test]
 fn what_was_acknowledged_outlives_kill_9() {
@@ -116,11 +143,14 @@ fn what_was_acknowledged_outlives_kill_9() {
         model: 8,
         ..State::default()
     };
-    let (mut unsure, mut steps, mut fresh) = (None, 0, 1);
+    let (mut unsure, mut steps, mut fresh, mut tidyings) = (None, 0, 1, 0);
     // The longest step so far: the power goes within a few of them, however busy the machine is. A mean
     // would shrink, because of the steps that were cut off none is counted.
     let mut longest = Duration::from_millis(300);
     for kill in 0..=kills {
+        if kill % KILLS_PER_TIDYING == KILLS_PER_TIDYING - 1 {
+            tidyings += kill_while_it_tidies_up(&life, &mut rng);
+        }
         let (running, mut host) = life.start();
         state = settle_after_cut(&mut host, state, unsure.take(), &models);
         check_answers(&mut host, &state, &mut rng);
@@ -130,7 +160,8 @@ fn what_was_acknowledged_outlives_kill_9() {
                 4 * steps > kills,
                 "{steps} steps: the power went too early to tell"
             );
-            println!("{kills} kills, {steps} acknowledged steps, epoch {epoch}, {state:?}");
+            println!("{kills} kills, {steps} acknowledged steps, {tidyings} kills while it tidied up");
+            println!("epoch {epoch}, {state:?}");
             return;
         }
         let delay = longest.mul_f64(rng.random_range(0.05..3.0));

@@ -10,7 +10,7 @@ use embedded_storage::nor_flash::{
 use tools::firmware::{FLASH_LEN, FLASH_START};
 
 /// What a board's flash holds.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlashImage(Vec<u8>);
 
 #[allow(
@@ -19,13 +19,21 @@ pub struct FlashImage(Vec<u8>);
     reason = "only tests call this"
 )]
 impl FlashImage {
-    /// Changes the flash in `file`, the memory of a board that is switched off.
-    pub fn change(file: &Path, change: impl FnOnce(&mut Self)) {
-        let mut file = File::options().read(true).write(true).open(file).unwrap();
+    /// The flash in `file`, the memory of a board that is switched off.
+    #[must_use]
+    pub fn read(file: &Path) -> Self {
+        let mut file = File::open(file).unwrap();
         let mut image = Self(vec![0; FLASH_LEN]);
         file.seek(SeekFrom::Start(FLASH_START)).unwrap();
         file.read_exact(&mut image.0).unwrap();
+        image
+    }
+
+    /// Changes the flash in `file`.
+    pub fn change(file: &Path, change: impl FnOnce(&mut Self)) {
+        let mut image = Self::read(file);
         change(&mut image);
+        let mut file = File::options().write(true).open(file).unwrap();
         file.seek(SeekFrom::Start(FLASH_START)).unwrap();
         file.write_all(&image.0).unwrap();
     }
