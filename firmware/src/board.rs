@@ -1,7 +1,7 @@
 //! The seam to the hardware: what a board gives, and what happens when the program cannot go on.
 //!
 //! A board gives a [`Board`] (text out, files in) and a [`Memory`] (buffers) to programs that are run once,
-//! and [`Devices`] (link, flash, camera, clock, watchdog) to the one that lives; each is handed out once.
+//! and [`Devices`] (link, flash, camera, clock, watchdog, sleep) to the one that lives; each is handed out once.
 //! Nothing outside this module knows which board it is; `unsafe` is allowed here and nowhere else.
 #![allow(unsafe_code, reason = "registers, semihosting and statics")]
 
@@ -19,6 +19,7 @@ pub mod mark;
 mod mps2;
 mod nor;
 mod register;
+mod sleep;
 mod uart;
 mod watchdog;
 
@@ -29,6 +30,7 @@ pub use devices::Devices;
 pub use host_file::FileError;
 pub use mps2::{Board, Buffers, Memory, exit, read_file, restart, say};
 pub use nor::{Flash, Nor};
+pub use sleep::Sleep;
 pub use uart::Uart;
 pub use watchdog::Watchdog;
 

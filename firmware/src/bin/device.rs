@@ -36,6 +36,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
         mut camera,
         mut clock,
         mut watchdog,
+        mut sleep,
     } = devices;
     let (in_use, spare) = choose(flash.models);
     let model = in_use.model().or_else(|| {
@@ -78,6 +79,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             session.sent(1);
         }
         match session.poll(clock.microseconds()) {
+            Action::Idle if session.outgoing().is_empty() => sleep.until_byte_or_tick(&mut uart),
             Action::Idle | Action::Work => {}
             Action::Capture => session.captured(|buffer| {
                 let picture = camera.capture(buffer)?;

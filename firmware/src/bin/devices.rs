@@ -14,6 +14,7 @@
 //! | `c`    | takes a picture                                    | `picture <h> <w> <sum>` or its fault |
 //! | `d`    | feeds the watchdog for two seconds, 500 ms each    | `fed`                             |
 //! | `w`    | feeds it no longer                                 | none: the board starts anew       |
+//! | `s`    | sleeps until the next letter                       | `slept <how many ticks>`          |
 //! | `m`    | takes a request in a frame                         | a reply in a frame, as [`reply`] says |
 //! | `x`    | ends the emulator                                  | none                              |
 //!
@@ -73,6 +74,7 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
         camera,
         clock,
         watchdog,
+        sleep,
     } = devices;
     let mut text = Text(uart);
     match letter {
@@ -103,6 +105,15 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
             loop {
                 core::hint::spin_loop();
             }
+        }
+        b's' => {
+            let mut ticks = 0_u32;
+            while text.0.read_byte().is_none() {
+                sleep.until_byte_or_tick(text.0);
+                ticks += 1;
+            }
+            // The last one was the letter.
+            writeln!(text, "slept {}", ticks.saturating_sub(1))
         }
         b'm' => message(text.0).ok_or(fmt::Error),
         b'x' => board::exit(Ok(())),

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::camera::Camera;
 use super::clock::Clock;
 use super::nor::Flash;
+use super::sleep::Sleep;
 use super::uart::Uart;
 use super::watchdog::Watchdog;
 
@@ -23,6 +24,8 @@ pub struct Devices {
     pub clock: Clock,
     /// What ends a program that hangs.
     pub watchdog: Watchdog,
+    /// What saves the battery.
+    pub sleep: Sleep,
 }
 
 impl Devices {
@@ -42,6 +45,7 @@ impl Devices {
                 camera,
                 clock: Clock::new(),
                 watchdog: Watchdog::new(),
+                sleep: Sleep::new(),
             }
         })
     }

@@ -96,6 +96,7 @@ pub fn devices(board: Board, progress: &Progress) -> Result<u64, DevicesError> {
     talk.ask("i", &format!("board {} {parts}", board.name))?;
     talk.ask("q", "q")?;
     try_clock(&mut talk)?;
+    try_sleep(&mut talk)?;
     for (letter, answer) in [("f", "erased"), ("p", ""), ("f", "pattern")] {
         try_flash(&mut talk, letter, answer)?;
     }
@@ -140,6 +141,20 @@ fn try_clock(talk: &mut Talk) -> Result<(), DevicesError> {
         return Ok(());
     }
     Err(talk.wrong("t", &format!("{gone:?}"), &format!("{least:?} to {most:?}")))
+}
+
+/// Ticks wake a sleeper now and then, and a byte at once. How many come depends on how busy the host is.
+fn try_sleep(talk: &mut Talk) -> Result<(), DevicesError> {
+    let sent = talk.line.write_all(b"s");
+    sent.map_err(|source| talk.broken("s", source))?;
+    std::thread::sleep(Duration::from_millis(500));
+    let said = talk.line(".")?;
+    let ticks: Option<u32> = said.strip_prefix("slept ").and_then(|n| n.parse().ok());
+    if ticks.is_some_and(|ticks| (1..200).contains(&ticks)) {
+        talk.right += 1;
+        return Ok(());
+    }
+    Err(talk.wrong("s", &said, "slept <1 to 199>"))
 }
 
 /// One picture after the other, each way to have none, and one that is replaced.
