@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::augment::AugmentConfig;
 use crate::spec::{NetSpec, PRESETS, SpecError};
 
+/// Name of the resolved configuration in a run's folder.
+pub const CONFIG_FILE: &str = "config.toml";
+
 /// Everything that decides what a training run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +77,7 @@ pub struct TrainConfig {
     /// Classes of an episode.
     pub n_way: usize,
     /// Drawings of each class in a batch, each by another drawer; every two are query and support.
+    #[serde(skip_serializing_if = "is_two")]
     pub drawings: usize,
     /// Peak learning rate of AdamW.
     pub learning_rate: f64,
@@ -84,16 +88,38 @@ pub struct TrainConfig {
     /// Weight of the pair binary cross-entropy beside the episodic softmax.
     pub pair_loss: f64,
     /// Share of the softmax's target that is spread evenly over all classes.
+    #[serde(skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
     /// Probability that training hides a component of all embeddings from the head in a step.
+    #[serde(skip_serializing_if = "is_zero")]
     pub dropout: f64,
     /// Decay of the moving average of the weights that is validated and exported; 0 takes the
     /// weights of the step itself.
+    #[serde(skip_serializing_if = "is_zero")]
     pub average_decay: f64,
     /// Validations over the whole run.
     pub validations: usize,
     /// Within-alphabet 20-way trials of one validation, on held-out background alphabets.
     pub validation_trials: usize,
+}
+
+// What came after the first release is not written where it does nothing: a configuration of before keeps
+// its hash, and its checkpoints can be used.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+const fn is_two(drawings: &usize) -> bool {
+    *drawings == 2
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::float_cmp,
+    reason = "serde asks for a reference; only the exact zero turns a part off"
+)]
+fn is_zero(amount: &f64) -> bool {
+    *amount == 0.0
 }
 
 impl Default for TrainConfig {
@@ -221,9 +247,7 @@ impl Config {
     /// SHA-256 of [`Self::to_toml`] in hex: names the configuration in exported files.
     #[must_use]
     pub fn hash(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.to_toml().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hash_of(&self.to_toml())
     }
 
     /// Whether every number is in range and the layers fit each other.
@@ -290,6 +314,13 @@ impl TrainConfig {
             Err(ConfigError::Range { field, rule })
         })
     }
+}
+
+/// [`Config::hash`] of a configuration that was written down.
+#[must_use]
+pub fn hash_of(toml: &str) -> String {
+    use sha2::{Digest, Sha256};
+    crate::dataset::hex(&Sha256::digest(toml.as_bytes()))
 }
 
 fn unknown_preset(name: &str) -> ConfigError {
@@ -392,6 +423,15 @@ mod tests {
     #[test]
     fn empty_file_is_the_default() {
         assert_eq!(Config::parse("").unwrap(), Config::preset("micro").unwrap());
+    }
+
+    /// Of a run before there was averaging: its checkpoint can still be used.
+    #[test]
+    fn an_older_configuration_keeps_its_hash() {
+        let mut config = Config::preset("micro").unwrap();
+        (config.train.minutes, config.train.threads) = (40.0, 1);
+        let hash = "d41fd6bb7bfe0a0e2f3b0f012e448c5a50ebabdf4c44fb8bd66ba84178839e2c";
+        assert_eq!(config.hash(), hash);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::calibration::CalibrationReport;
 use crate::config::Precision;
@@ -32,7 +32,7 @@ pub struct Report {
     pub config_hash: String,
     /// What the network costs on a device.
     pub network: Network,
-    /// How it was trained; absent when an older checkpoint was exported again.
+    /// How it was trained; absent when the folder of a checkpoint that was exported again does not say it.
     pub training: Option<Training>,
     /// Where it comes from; absent when it was trained here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub struct Network {
 }
 
 /// How a network was trained.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Training {
     /// Optimizer steps.
     pub steps: usize,

@@ -15,7 +15,7 @@ use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
 use crate::calibration::{CalibrationReport, calibrate};
 use crate::checkpoint::{self, CHECKPOINT};
-use crate::config::Config;
+use crate::config::{CONFIG_FILE, Config, hash_of};
 use crate::dataset::{Background, Dataset};
 use crate::engine::network_input;
 use crate::export::Bundle;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         json: args.subject.json,
     };
     let calibration = calibration(&background, net.spec.input())?;
-    job.finish(&drawings, &calibration, Origin::Checkpoint)
+    job.finish(&drawings, &calibration, Origin::Checkpoint(job.training()))
 }
 
 /// Network inputs that set the scales of the activations: drawings that may be trained on.
@@ -82,8 +82,8 @@ pub(super) enum Origin {
     Trained(Training),
     /// They were trained elsewhere.
     Imported(Import),
-    /// They lay in a run's folder.
-    Checkpoint,
+    /// They lay in a run's folder, whose report may say how they were trained.
+    Checkpoint(Option<Training>),
 }
 
 /// A trained network on its way into a run's folder.
@@ -97,6 +97,17 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// How the network was trained, by the folder's report of an earlier export.
+    fn training(&self) -> Option<Training> {
+        let report = std::fs::read(self.folder.join(REPORT_JSON)).ok()?;
+        let report: serde_json::Value = serde_json::from_slice(&report).ok()?;
+        // By the text: an older program may have written the same configuration otherwise.
+        let text = std::fs::read_to_string(self.folder.join(CONFIG_FILE)).ok()?;
+        let same = report["config_hash"] == hash_of(&text)
+            && Config::parse(&text).is_ok_and(|config| config == *self.config);
+        same.then(|| serde_json::from_value(report["training"].clone()).ok())?
+    }
+
     /// Quantizes, exports, measures, verifies, reports.
     pub(super) fn finish(
         &self,
@@ -107,7 +118,7 @@ impl Job<'_> {
         let (training, import) = match origin {
             Origin::Trained(training) => (Some(training), None),
             Origin::Imported(import) => (None, Some(import)),
-            Origin::Checkpoint => (None, None),
+            Origin::Checkpoint(training) => (training, None),
         };
         let mut clock = Clock::new(training.as_ref());
         let (bundle, quantization) = self.export(calibration)?;

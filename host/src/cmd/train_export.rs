@@ -11,13 +11,11 @@ use super::args::DataArgs;
 use super::budget::BudgetArgs;
 use super::run_folder::RunArgs;
 use super::{Failure, Verdict};
-use crate::config::Config;
+use crate::config::{CONFIG_FILE, Config};
 use crate::report::REPORT_JSON;
 
 /// Training time of `--quick`.
 const QUICK_MINUTES: f64 = 4.0;
-/// The resolved configuration in a run's folder.
-const CONFIG_FILE: &str = "config.toml";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
