@@ -19,10 +19,12 @@ use tests::{refused, run_onelook as onelook};
 use tools::firmware::AN386;
 
 /// The private key of RFC 8032's first example.
-const PRIVATE: &str = "onelook-private-key 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+const PRIVATE: &str =
+    "onelook-private-key 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 /// The order of the group, which makes another signature of one when it is added to its second half.
-const ORDER: [u8; 16] = [
+const ORDER: [u8; 32] = [
     0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
 ];
 
 fn owner(folder: &Path) -> PrivateKey {
@@ -34,8 +36,7 @@ fn owner(folder: &Path) -> PrivateKey {
 fn above_the_order(signature: &[u8; 64]) -> [u8; 64] {
     let mut sum = *signature;
     let mut carry = 0;
-    for (at, byte) in sum[32..].iter_mut().enumerate() {
-        let order = ORDER.get(at).copied().unwrap_or(if at == 31 { 0x10 } else { 0 });
+    for (byte, order) in sum[32..].iter_mut().zip(ORDER) {
         carry += u16::from(*byte) + u16::from(order);
         *byte = carry as u8;
         carry >>= 8;
@@ -109,14 +110,18 @@ fn the_owner_updates_a_device_and_it_forgets_nothing() {
     std::fs::write(at.join("new.onelook"), model(2)).unwrap();
     owner(at);
     let port = format!("unix:{}", life.socket().display());
-    let update = || onelook(at, &["device", "update-model", "new.onelook", "--port", &port]);
+    let sign = |arguments: &[&str]| refused(&onelook(at, &[&["sign"], arguments].concat()), 0, &[]);
+    let update = |code, words: &[&str]| {
+        let arguments = ["device", "update-model", "new.onelook", "--port", &port];
+        refused(&onelook(at, &arguments), code, words);
+    };
     let next = ["not signed", "onelook sign MODEL --key FILE"];
-    refused(&update(), 1, &next);
-    refused(&onelook(at, &["sign", "--new-key", "other"]), 0, &[]);
-    refused(&onelook(at, &["sign", "new.onelook", "--key", "other"]), 0, &[]);
-    refused(&update(), 1, &next);
-    refused(&onelook(at, &["sign", "new.onelook", "--key", "owner"]), 0, &[]);
-    refused(&update(), 0, &["the model is on the device"]);
+    update(1, &next);
+    sign(&["--new-key", "other"]);
+    sign(&["new.onelook", "--key", "other"]);
+    update(1, &next);
+    sign(&["new.onelook", "--key", "owner"]);
+    update(0, &["the model is on the device"]);
 
     let port = host::device::Port::open(&port.parse().unwrap()).unwrap();
     let mut host = Host::connect(port, host::device::Pace::default(), Box::new(|_| ())).unwrap();
