@@ -262,6 +262,8 @@ pub const SHARED_TARGETS: [&str; 5] = [
 pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError> {
     let mut command = toolchain(target, progress)?.cargo("build", target);
     command.current_dir(repo::root());
+    // With all that a device may have of it.
+    command.args(["--features", "ed25519"]);
     command.args([
         "--quiet",
         "--release",
@@ -269,8 +271,6 @@ pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError>
         "shared",
         "--target-dir",
     ]);
-    // With all that a device may have of it.
-    command.args(["--features", "ed25519"]);
     // Another compiler than the workspace's may be at work, so not in the workspace's folder.
     command.arg(folder().join("target"));
     inherit(&mut command, COMPILER)
