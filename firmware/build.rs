@@ -1,9 +1,9 @@
-//! Hands the linker the memory map of the chosen board.
+//! Hands the linker the memory map of the chosen board, and the device the key of who may send models.
 //!
-//! In: the board feature, `memory/<board>.x` and `memory/psram.x`. Out: both as `memory.x` where
-//! cortex-m-rt's `link.x` looks for it, and the arguments that make the linker read it. They stand
-//! here and not in `.cargo/config.toml`, because a `RUSTFLAGS` in the environment would silence
-//! those.
+//! In: the board feature, `memory/<board>.x` and `memory/psram.x`; with the feature `signed` the variable
+//! `ONELOOK_PUBLIC_KEY`. Out: both maps as `memory.x` where cortex-m-rt's `link.x` looks for it, and the
+//! arguments that make the linker read it; 32 bytes for `src/signature.rs`. The arguments stand here and not
+//! in `.cargo/config.toml`, because a `RUSTFLAGS` in the environment would silence those.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -19,6 +19,9 @@ const BOARDS: &[(&str, &str)] = &[
 
 /// The section that every map ends with.
 const PSRAM: &str = "memory/psram.x";
+
+/// 64 hex digits: the line in the `.pub` file of `onelook sign --new-key`.
+const KEY: &str = "ONELOOK_PUBLIC_KEY";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -37,5 +40,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Sections start where the map says, not on the pages of an operating system.
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    hand_over_key()
+}
+
+/// Feature and variable come together: nobody who set one of them means a device that takes every model.
+fn hand_over_key() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed={KEY}");
+    let text = env::var(KEY).unwrap_or_default();
+    match (env::var_os("CARGO_FEATURE_SIGNED"), text.trim()) {
+        (None, "") => {}
+        (None, _) => {
+            println!("cargo::error={KEY} is set, but the feature `signed` is not");
+            println!(
+                "cargo::error=next: build with `cargo xtask firmware build`, add `--features signed`, or unset it"
+            );
+        }
+        (Some(_), text) => match public_key(text) {
+            Ok(key) => fs::write(PathBuf::from(env::var("OUT_DIR")?).join("public_key"), key)?,
+            Err(why) => {
+                println!("cargo::error={KEY} {why}");
+                println!(
+                    "cargo::error=next: set it to the line in the .pub file of `onelook sign --new-key`"
+                );
+            }
+        },
+    }
     Ok(())
+}
+
+fn public_key(text: &str) -> Result<[u8; 32], &'static str> {
+    if text.is_empty() {
+        return Err("is not set, and the feature `signed` needs it");
+    }
+    if text.len() != 64 {
+        return Err("has not 64 digits");
+    }
+    let mut key = [0; 32];
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).ok();
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        *byte = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or("has something else than hex digits")?;
+    }
+    #[cfg(feature = "signed")]
+    shared::signature::PublicKey::new(key).ok_or("is no public key of Ed25519")?;
+    Ok(key)
 }

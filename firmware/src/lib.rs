@@ -19,3 +19,4 @@
 #![no_std]
 
 pub mod board;
+pub mod signature;

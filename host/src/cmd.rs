@@ -15,6 +15,7 @@ mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
 mod run_folder;
+mod sign;
 mod simulate;
 mod train_export;
 mod verify;
@@ -103,6 +104,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Teach a device, ask it, look after it.
     Device(device::Args),
+    /// Sign a model for devices that take no others, or make the keys for that.
+    Sign(sign::Args),
     /// Run the real firmware in QEMU, as a device to play with.
     Simulate(simulate::Args),
     /// Look for what on this computer may keep Onelook from working.
@@ -128,6 +131,7 @@ impl Cli {
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Device(args) => device::run(&args),
+            Command::Sign(args) => sign::run(&args),
             Command::Simulate(args) => simulate::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Download(args) => download::run(&args),

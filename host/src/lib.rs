@@ -13,6 +13,7 @@
 //! | [`open_set`], [`calibration`]                            | unknown marks: trials, thresholds               |
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
+//! | [`signing`]                                              | who may send models to a device                 |
 //! | [`report`], [`cmd`]                                      | figures in words; the command line              |
 
 pub mod augment;
@@ -38,6 +39,7 @@ pub mod omniglot;
 pub mod open_set;
 pub mod quantize;
 pub mod report;
+pub mod signing;
 pub mod spec;
 #[cfg(feature = "train")]
 pub mod train;

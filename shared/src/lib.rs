@@ -29,6 +29,7 @@
 //! | [`store`]        | a log in flash that survives power cuts                              |
 //! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |
 //! | [`slots`]        | two places in flash for a model: one in use, one for the next        |
+//! | `signature`      | who sent a model, where a device asks (feature `ed25519`)            |
 //! | [`link`]         | the wire: frames of bytes, messages in them                          |
 //! | [`session`]      | the device's life: all of this, one step at a time                   |
 //! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
@@ -54,6 +55,8 @@ pub mod ops;
 pub mod quant;
 pub mod session;
 pub mod shape;
+#[cfg(feature = "ed25519")]
+pub mod signature;
 pub mod slots;
 pub mod store;
 pub mod support_set;

@@ -40,8 +40,17 @@ impl Life {
     /// A new device of `board` with erased flash and `model` as the file that it falls back to.
     #[must_use]
     pub fn new(board: Board, model: &[u8]) -> Self {
-        let variable = board.device_variable();
-        let Some(elf) = std::env::var_os(&variable) else {
+        Self::with_elf(board, &board.device_variable(), model)
+    }
+
+    /// As [`Self::new`], a device that takes only what is signed for `tools::firmware::EXAMPLE_KEY`.
+    #[must_use]
+    pub fn signed(board: Board, model: &[u8]) -> Self {
+        Self::with_elf(board, &board.signed_variable(), model)
+    }
+
+    fn with_elf(board: Board, variable: &str, model: &[u8]) -> Self {
+        let Some(elf) = std::env::var_os(variable) else {
             panic!("{variable} is not set: `cargo xtask test` builds the firmware and sets it");
         };
         let life = Self {
@@ -95,7 +104,9 @@ impl Life {
             .memory(&self.flash(), self.board.memory)
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket that is its serial line.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
         self.folder().join("uart")
     }
 

@@ -21,10 +21,11 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 ///
 /// `ops` and `arch` are one layer of two rooms: an operator checks and calls the kernel that the
 /// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels.
-const SHARED: [(&str, &[&str]); 16] = [
+const SHARED: [(&str, &[&str]); 17] = [
     ("checksum", &[]),
     ("quant", &[]),
     ("shape", &[]),
+    ("signature", &[]),
     ("arch", &["ops", "quant", "shape"]),
     ("ops", &["arch", "quant", "shape"]),
     ("decide", &["ops", "quant", "shape"]),

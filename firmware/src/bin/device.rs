@@ -11,6 +11,7 @@ use core::ffi::CStr;
 use cortex_m_rt::entry;
 use firmware::board::flash_map::BANK;
 use firmware::board::{self, Buffers, Devices};
+use firmware::signature::IS_SIGNED;
 use shared::model::ModelView;
 use shared::session::{Action, Identity, Session};
 use shared::slots::choose;
@@ -50,7 +51,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             at: 0,
             bank_len: BANK,
         },
-        is_signed: None,
+        is_signed: IS_SIGNED,
     };
     let session = Session::start(
         identity,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use shared::model::ModelView;
 use tools::Progress;
-use tools::firmware::{self, Board, Program};
+use tools::firmware::{self, Board};
 use tools::qemu::{self, Qemu, Running};
 
 use super::{Failure, Verdict};
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
                 format!("there is no {elf}\nnext: leave --elf out to have the firmware built");
             return Err(Failure::Usage(words));
         }
-        None => firmware::build(board, Program::Device, &progress).map_err(Failure::work)?,
+        None => firmware::build_device(board, &progress).map_err(Failure::work)?,
     };
     let run = Qemu::new(&elf, board.machine)
         .folder(&folder)

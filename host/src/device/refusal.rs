@@ -223,7 +223,7 @@ fn update(fault: UpdateFault) -> (String, String) {
         ),
         UpdateFault::Signature => (
             "the model is not signed by who must sign it",
-            "give the signature with --signature FILE",
+            "sign it with the key that belongs to the device: `onelook sign MODEL --key FILE`",
         ),
     };
     (why.into(), next.into())

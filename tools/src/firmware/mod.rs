@@ -13,7 +13,7 @@ mod size;
 mod symbols;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use audit::audit;
@@ -55,7 +55,20 @@ impl Board {
     pub fn device_variable(self) -> String {
         format!("ONELOOK_DEVICE_{}", self.name.to_uppercase())
     }
+
+    /// The variable by which tests are told the ELF file of a device that takes only what is signed for
+    /// [`EXAMPLE_KEY`].
+    #[must_use]
+    pub fn signed_variable(self) -> String {
+        format!("ONELOOK_SIGNED_DEVICE_{}", self.name.to_uppercase())
+    }
 }
+
+/// The variable that holds the public key of who may send models to a device.
+pub const KEY_VARIABLE: &str = "ONELOOK_PUBLIC_KEY";
+
+/// The public key of test 1 of RFC 8032. Its private key is printed there, so only tests may use it.
+pub const EXAMPLE_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 /// ARM's MPS2 with a Cortex-M4F, as QEMU simulates it.
 pub const AN386: Board = Board {
@@ -141,13 +154,46 @@ pub fn folder() -> PathBuf {
     repo::root().join("firmware")
 }
 
-/// Builds a program for `board` and returns its ELF file. Cargo's messages go to stderr.
+/// Builds a program for `board` and returns its ELF file. Cargo's messages go to stderr. A device takes
+/// models from anybody, whatever [`KEY_VARIABLE`] says.
 ///
 /// # Errors
 /// There is no toolchain and none can be installed, or the build fails.
 pub fn build(board: Board, program: Program, progress: &Progress) -> Result<PathBuf, SetupError> {
     build_with(board, program, "release", board.feature, progress)
 }
+
+/// Builds the device for the key in [`KEY_VARIABLE`], or for anybody where there is none.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_device(board: Board, progress: &Progress) -> Result<PathBuf, SetupError> {
+    match std::env::var(KEY_VARIABLE) {
+        Ok(key) if !key.is_empty() => build_signed(board, &key, progress),
+        _ => build(board, Program::Device, progress),
+    }
+}
+
+/// Builds the device for a key, beside the one that takes every model.
+///
+/// # Errors
+/// As [`build`], and when it is no key.
+pub fn build_signed(board: Board, key: &str, progress: &Progress) -> Result<PathBuf, SetupError> {
+    let mut command = toolchain(board.target, progress)?.cargo("build", board.target);
+    let features = format!("{},{SIGNED}", board.feature);
+    command.env(KEY_VARIABLE, key);
+    let folder = target_folder(&format!("{}-{SIGNED}", board.name));
+    run_build(
+        command,
+        board,
+        (Program::Device, "release"),
+        &features,
+        &folder,
+    )
+}
+
+/// The firmware's feature for [`KEY_VARIABLE`].
+const SIGNED: &str = "signed";
 
 /// As [`build`], with another profile and other features.
 fn build_with(
@@ -157,16 +203,24 @@ fn build_with(
     features: &str,
     progress: &Progress,
 ) -> Result<PathBuf, SetupError> {
-    let toolchain = toolchain(board.target, progress)?;
-    let mut command = toolchain.cargo("build", board.target);
+    let mut command = toolchain(board.target, progress)?.cargo("build", board.target);
+    command.env_remove(KEY_VARIABLE);
+    let folder = target_folder(board.name);
+    run_build(command, board, (program, profile), features, &folder)
+}
+
+fn run_build(
+    mut command: Command,
+    board: Board,
+    (program, profile): (Program, &str),
+    features: &str,
+    folder: &Path,
+) -> Result<PathBuf, SetupError> {
     toolchain::tune(&mut command, board);
     command.args(["--profile", profile, "--features", features]);
     command.args(["--bin", program.name()]);
-    inherit(in_folder(&mut command, board), COMPILER)?;
-    let elf = target_folder(board)
-        .join(board.target)
-        .join(profile)
-        .join(program.name());
+    inherit(in_folder(&mut command, folder), COMPILER)?;
+    let elf = folder.join(board.target).join(profile).join(program.name());
     if elf.is_file() {
         return Ok(elf);
     }
@@ -179,13 +233,12 @@ fn build_with(
 
 const COMPILER: &str = "the compiler's messages above say what to change";
 
-/// Boards with the same target would overwrite each other's programs.
-fn target_folder(board: Board) -> PathBuf {
-    folder().join("target").join(board.name)
+/// Boards with the same target, and devices with another key, would overwrite each other's programs.
+fn target_folder(name: &str) -> PathBuf {
+    folder().join("target").join(name)
 }
 
-fn in_folder(command: &mut Command, board: Board) -> &mut Command {
-    let target = target_folder(board);
+fn in_folder<'a>(command: &'a mut Command, target: &Path) -> &'a mut Command {
     command
         .current_dir(folder())
         .arg("--target-dir")
@@ -209,6 +262,8 @@ pub const SHARED_TARGETS: [&str; 5] = [
 pub fn build_shared(target: &str, progress: &Progress) -> Result<(), SetupError> {
     let mut command = toolchain(target, progress)?.cargo("build", target);
     command.current_dir(repo::root());
+    // With all that a device may have of it.
+    command.args(["--features", "ed25519"]);
     command.args([
         "--quiet",
         "--release",
@@ -229,7 +284,11 @@ pub fn clippy(board: Board, progress: &Progress) -> Result<(), SetupError> {
     let toolchain = toolchain(board.target, progress)?;
     let mut command = toolchain.clippy(board.target, progress)?;
     toolchain::tune(&mut command, board);
-    in_folder(&mut command, board).args(["--features", board.feature, "--", "-D", "warnings"]);
+    // With a key, because that is more code than without.
+    let features = format!("{},{SIGNED}", board.feature);
+    command.env(KEY_VARIABLE, EXAMPLE_KEY);
+    let command_in = in_folder(&mut command, &target_folder(board.name));
+    command_in.args(["--features", &features, "--", "-D", "warnings"]);
     inherit(&mut command, "clippy's messages above say what to change")
 }
 

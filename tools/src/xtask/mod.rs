@@ -58,6 +58,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum FirmwareCommand {
     /// Builds the device and the program that answers trials, and prints the paths of their ELF files
+    ///
+    /// With `ONELOOK_PUBLIC_KEY` (64 hex digits, the line in the .pub file of `onelook sign --new-key`) the
+    /// device takes only models that are signed for that key. Without it, it takes every model.
     Build(BoardOption),
     /// Builds the program that answers trials and runs it in QEMU
     Run {
@@ -148,9 +151,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
 fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), XtaskError> {
     match action {
         FirmwareCommand::Build(BoardOption { board }) => {
-            for program in [Program::Device, Program::Trials] {
-                println!("{}", firmware::build(board.0, program, progress)?.display());
-            }
+            println!("{}", firmware::build_device(board.0, progress)?.display());
+            let trials = firmware::build(board.0, Program::Trials, progress)?;
+            println!("{}", trials.display());
         }
         FirmwareCommand::Run {
             board: BoardOption { board },
@@ -165,7 +168,7 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
             print!("{}", output.stdout);
         }
         FirmwareCommand::Size(BoardOption { board }) => {
-            let elf = firmware::build(board.0, Program::Device, progress)?;
+            let elf = firmware::build_device(board.0, progress)?;
             println!("{}", describe_size(firmware::size(&elf)?));
         }
         FirmwareCommand::Engine(BoardOption { board }) => {

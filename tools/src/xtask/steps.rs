@@ -18,6 +18,7 @@ pub(crate) struct Workbench {
     progress: Progress,
     onnxruntime: Option<PathBuf>,
     firmware: Vec<Built>,
+    signed: Option<PathBuf>,
 }
 
 /// A board with its two programs that tests run.
@@ -34,6 +35,7 @@ impl Workbench {
             progress,
             onnxruntime: None,
             firmware: Vec::new(),
+            signed: None,
         }
     }
 
@@ -61,6 +63,15 @@ impl Workbench {
             self.firmware = built?;
         }
         Ok(&self.firmware)
+    }
+
+    /// The device of one board that takes only signed models.
+    fn signed(&mut self) -> Result<PathBuf, SetupError> {
+        if let Some(path) = &self.signed {
+            return Ok(path.clone());
+        }
+        let elf = firmware::build_signed(AN386, firmware::EXAMPLE_KEY, &self.progress)?;
+        Ok(self.signed.insert(elf).clone())
     }
 
     /// Cargo with libtorch in place.
@@ -170,6 +181,10 @@ fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
             "{name}: {functions} symbols, {kernels} DSP or Helium instructions in kernels, the device has flash {flash}, RAM {ram}"
         ));
     }
+    let signed = bench.signed()?;
+    firmware::audit(&signed)?;
+    let flash = firmware::size(&signed)?.flash();
+    notes.push(format!("with a key for models {flash} on {}", AN386.name));
     let notes = notes.join("; ");
     Ok(Outcome::passed(format!("no heap, no panic; {notes}")))
 }
@@ -252,6 +267,7 @@ fn test(bench: &mut Workbench) -> Result<Outcome> {
         command.env(built.board.variable(), &built.trials);
         command.env(built.board.device_variable(), &built.device);
     }
+    command.env(AN386.signed_variable(), bench.signed()?);
     let mut tally = Tally::default();
     let ended_well = show_lines(command, |line| tally.read(line))?;
     Ok(tally.outcome(ended_well))

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shared::model::ModelView;
+use shared::signature::SIGNATURE_LEN;
 
 use super::{Common, Device};
 use crate::cmd::{Failure, Verdict};
 use crate::dataset::hex;
 use crate::device::selftest::digest;
+use crate::signing::signature_path;
 
 /// How long a device may take to start again.
 const START: Duration = Duration::from_secs(60);
@@ -23,7 +25,8 @@ pub(super) struct UpdateArgs {
     /// The model file: runs/<name>/model.onelook.
     #[arg(value_name = "model.onelook", required_unless_present = "abort")]
     model: Option<PathBuf>,
-    /// A file with its Ed25519 signature, where the device asks for one.
+    /// Its signature by `onelook sign`, for a device that asks for one
+    /// [default: the model's name and .sig, where that is there].
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Send it although the device uses this very model.
@@ -52,7 +55,7 @@ pub(super) fn update_model(common: &Common, args: &UpdateArgs) -> Result<Verdict
     };
     let model = read_model(path)?;
     let wished = fingerprint(path, &model)?;
-    let signature = args.signature.as_deref().map(read).transpose()?;
+    let signature = signature(path, args.signature.as_deref())?;
     let mut device = common.connect()?;
     let was_there = device.client.greeting().model.as_ref() == Some(&wished);
     if !was_there || args.force {
@@ -73,8 +76,25 @@ pub(super) fn update_model(common: &Common, args: &UpdateArgs) -> Result<Verdict
     Ok(Verdict::Success)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+/// The signature that was named, or the one beside the model. A device that asks for none ignores it.
+fn signature(model: &Path, named: Option<&Path>) -> Result<Option<Vec<u8>>, Failure> {
+    let beside = signature_path(model);
+    let beside = beside.is_file().then_some(beside.as_path());
+    let Some(path) = named.or(beside) else {
+        return Ok(None);
+    };
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Failure::Usage(format!("{shown}: {error}")))?;
+    if bytes.len() == SIGNATURE_LEN {
+        return Ok(Some(bytes));
+    }
+    let why = format!(
+        "{shown} has {} bytes, a signature has {SIGNATURE_LEN}",
+        bytes.len()
+    );
+    Err(Failure::Usage(format!(
+        "{why}\nnext: name the file that `onelook sign` wrote"
+    )))
 }
 
 fn read_model(path: &Path) -> Result<Vec<u8>, Failure> {
