@@ -166,7 +166,7 @@ fn what_does_not_go_together_is_refused() {
 fn the_device_answers_every_trial() {
     let folder = with_run(false);
     // The firmware was built for the tests; without it this would build it, or fail.
-    tests::device_elf(tools::firmware::AN386);
+    assert!(tests::device_elf(tools::firmware::AN386).is_file());
     let found = figures(
         folder.path(),
         &["--dataset", "synthetic", "--engine", "device"],
