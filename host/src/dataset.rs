@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 /// One drawing: ink `[h][w]`, 255 = ink, 0 = paper.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Drawing {
     /// Rows.
     pub h: usize,
@@ -146,7 +146,14 @@ pub const EVALUATION_ALPHABETS: [&str; 20] = [
     "ULOG",
 ];
 
-/// Alphabets that may be trained on: the type that training takes.
+/// Alphabets that may be trained on: the type that training, choice of the checkpoint, quantization
+/// and calibration take. Nothing but [`Background::new`] makes one:
+///
+/// ```compile_fail
+/// # use host::dataset::{Background, Dataset};
+/// let evaluation = Dataset::default();
+/// let background = Background { training: evaluation.clone(), validation: evaluation };
+/// ```
 #[derive(Debug, Clone)]
 pub struct Background {
     training: Dataset,
@@ -161,10 +168,11 @@ impl Background {
     /// or nothing is left to train on.
     pub fn new(dataset: Dataset, held_out: &[&str]) -> Result<Self, DatasetError> {
         let names: Vec<&str> = dataset.alphabets.iter().map(|a| a.name.as_str()).collect();
-        if let Some(name) = names
-            .iter()
-            .find(|name| EVALUATION_ALPHABETS.contains(name))
-        {
+        let evaluates = |name: &&&str| {
+            let mut known = EVALUATION_ALPHABETS.iter();
+            known.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        if let Some(name) = names.iter().find(evaluates) {
             return Err(DatasetError::EvaluationAlphabet((*name).to_owned()));
         }
         if let Some(name) = held_out.iter().find(|name| !names.contains(name)) {

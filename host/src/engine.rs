@@ -11,8 +11,12 @@
 //! | [`tract`]       | tract, in pure Rust                                        |
 //! | [`onnxruntime`] | onnxruntime, a shared library loaded at run time           |
 //! | [`original`]    | a file that somebody else wrote, in onnxruntime            |
+//! | [`graph`]       | an exported encoder in one of these, with the device's head |
+//! | [`device`]      | the firmware in QEMU                                       |
 
+pub mod device;
 pub mod float;
+pub mod graph;
 pub mod onnxruntime;
 pub mod original;
 pub mod shared;
@@ -21,6 +25,7 @@ pub mod tract;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use ::shared::decide::{Policy, Thresholds};
 use ::shared::image::resample_area;
 use ::shared::shape::{Hwc, ShapeError};
 use indicatif::ProgressBar;
@@ -45,6 +50,11 @@ pub trait Embedder: Sync {
 
     /// Shape of the network's input.
     fn input(&self) -> Hwc;
+
+    /// What one unit of [`Self::Logit`] is worth as a real logit.
+    fn unit(&self) -> f64 {
+        1.0
+    }
 
     /// Embeds one network input `[h][w]`.
     ///
@@ -71,6 +81,12 @@ pub trait Score: Copy + PartialEq + PartialOrd + Send + Sync {
 
     /// Index and value of the largest; the lowest index wins a tie.
     fn nearest(scores: &[Self]) -> Option<(usize, Self)>;
+
+    /// A class's score by the device's rule: half way between mean and maximum of its shots.
+    fn device_score(shots: &[Self]) -> Option<Self>;
+
+    /// As a real number, in units of the engine's logit.
+    fn value(self) -> f64;
 }
 
 impl Score for i32 {
@@ -81,6 +97,20 @@ impl Score for i32 {
 
     fn nearest(scores: &[Self]) -> Option<(usize, Self)> {
         ::shared::decide::nearest(scores.iter().copied())
+    }
+
+    fn device_score(shots: &[Self]) -> Option<Self> {
+        let never_unknown = Policy {
+            far_ppm: 0,
+            offset: 0,
+        };
+        let shots = shots.iter().map(|&logit| (0, logit));
+        let decision = ::shared::decide::decide(shots, &Thresholds::new(None), never_unknown);
+        decision.ok().map(|decision| decision.best.logit)
+    }
+
+    fn value(self) -> f64 {
+        f64::from(self)
     }
 }
 
@@ -97,6 +127,16 @@ impl Score for f64 {
             }
         }
         best
+    }
+
+    fn device_score(shots: &[Self]) -> Option<Self> {
+        let largest = shots.iter().copied().reduce(f64::max)?;
+        let mean = shots.iter().sum::<f64>() / shots.len() as f64;
+        Some(mean.midpoint(largest))
+    }
+
+    fn value(self) -> f64 {
+        self
     }
 }
 

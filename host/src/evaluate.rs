@@ -2,16 +2,25 @@
 //!
 //! In: a [`TrialSet`] and an [`Embedder`]. Out: an [`Evaluation`]. Every image is embedded once,
 //! as the device does it; a trial is one head per class. With several shots per class their logits
-//! are pooled, by mean and by maximum.
+//! are pooled by mean, by maximum and as a device does it.
+//!
+//! Reading order: this file, [`alphabets`] (which script a trial is of), [`figures`] (what comes
+//! out, also as JSON) and [`tables`], [`confusions`] and [`sheet`] (the worst trials, as a picture), [`open`]
+//! (unknown marks).
 
+pub mod alphabets;
+pub mod confusions;
 pub mod embedded;
+pub mod figures;
 pub mod open;
+pub mod sheet;
+pub mod tables;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde::Serialize;
 use shared::decide::DecideError;
 use shared::shape::ShapeError;
 
@@ -19,8 +28,8 @@ use crate::dataset::Drawing;
 use crate::engine::{Embedder, EngineError, Score, network_input};
 use crate::trials::{Accuracy, Trial, TrialSet};
 
-/// Accuracy of one engine on one set of trials.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What one engine made of one set of trials.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// How the trials were drawn.
     pub protocol: String,
@@ -34,10 +43,15 @@ pub struct Evaluation {
     pub mean: Outcome,
     /// The class with the largest single logit; the same as `mean` with one shot.
     pub max: Outcome,
+    /// The class by the device's rule, half way between both.
+    pub device: Outcome,
+    /// One hash for each trial over all its logits: trials whose logits are the same bits on two
+    /// engines have the same.
+    pub digests: Vec<u64>,
 }
 
 /// What came of the trials under one way of pooling shots.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Share of right decisions.
     pub accuracy: Accuracy,
@@ -45,7 +59,13 @@ pub struct Outcome {
     pub ties: usize,
     /// The class chosen in each trial.
     pub decisions: Vec<usize>,
+    /// Real logit of the right class less that of the best other one: below 0 where the decision is
+    /// wrong. Infinite where there is no other.
+    pub margins: Vec<f64>,
 }
+
+/// The logits of one trial: class by class, shot by shot.
+pub type TrialLogits<L> = Vec<Vec<L>>;
 
 /// How the logits of a class's shots become its score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +74,8 @@ pub enum Pooling {
     Mean,
     /// By the largest.
     Max,
+    /// Half way between both, as a device does it.
+    Device,
 }
 
 /// The class chosen in a trial.
@@ -131,14 +153,38 @@ fn decide_all<E: Embedder>(
         shots.collect::<Result<Vec<_>, _>>()
     });
     let logits = logits.collect::<Result<Vec<_>, EngineError>>()?;
-    Ok(Evaluation {
+    Ok(tally(set, engine.name(), &logits, engine.unit()))
+}
+
+/// What follows from the logits of all trials of a checked set; `unit` is what one unit of them is
+/// worth as a real logit.
+#[must_use]
+pub fn tally<L: Score>(
+    set: &TrialSet,
+    engine: &str,
+    logits: &[TrialLogits<L>],
+    unit: f64,
+) -> Evaluation {
+    let outcome = |pooling| outcome(&set.trials, logits, pooling, unit);
+    Evaluation {
         protocol: set.protocol.clone(),
-        engine: engine.name().to_owned(),
+        engine: engine.to_owned(),
         n_way: set.n_way(),
         k_shot: set.k_shot(),
-        mean: outcome(&set.trials, &logits, Pooling::Mean),
-        max: outcome(&set.trials, &logits, Pooling::Max),
-    })
+        mean: outcome(Pooling::Mean),
+        max: outcome(Pooling::Max),
+        device: outcome(Pooling::Device),
+        digests: logits.iter().map(|logits| digest(logits, unit)).collect(),
+    }
+}
+
+/// A hash over the real logits of a trial.
+fn digest<L: Score>(logits: &TrialLogits<L>, unit: f64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for logit in logits.iter().flatten() {
+        (logit.value() * unit).to_bits().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Every drawing as the network sees it.
@@ -157,32 +203,45 @@ pub fn network_inputs(
 }
 
 /// The class with the largest pooled logit; `logits[class][shot]`.
-///
-/// The mean is compared as a sum, which needs equally many shots per class: [`check`] sees to it.
 #[must_use]
 pub fn decide<L: Score>(logits: &[Vec<L>], pooling: Pooling) -> Option<Decision> {
-    let pool = |a: L, b: L| match pooling {
-        Pooling::Mean => a.plus(b),
-        Pooling::Max => {
-            if b > a {
-                b
-            } else {
-                a
-            }
-        }
-    };
-    let pooled = logits
-        .iter()
-        .map(|shots| shots.iter().copied().reduce(pool));
-    let scores = pooled.collect::<Option<Vec<L>>>()?;
-    let (class, score) = L::nearest(&scores)?;
+    nearest(&scores(logits, pooling)?)
+}
+
+/// Every class's score; `None` when one has no shot.
+///
+/// The mean is taken as a sum, which needs equally many shots per class: [`check`] sees to it.
+fn scores<L: Score>(logits: &[Vec<L>], pooling: Pooling) -> Option<Vec<L>> {
+    let larger = |a: L, b: L| if b > a { b } else { a };
+    let pooled = logits.iter().map(|shots| match pooling {
+        Pooling::Mean => shots.iter().copied().reduce(L::plus),
+        Pooling::Max => shots.iter().copied().reduce(larger),
+        Pooling::Device => L::device_score(shots),
+    });
+    pooled.collect()
+}
+
+fn nearest<L: Score>(scores: &[L]) -> Option<Decision> {
+    let (class, score) = L::nearest(scores)?;
     let tied = scores.iter().filter(|&&other| other == score).count() > 1;
     Some(Decision { class, tied })
 }
 
-fn outcome<L: Score>(trials: &[Trial], logits: &[Vec<Vec<L>>], pooling: Pooling) -> Outcome {
-    let decisions = logits.iter().filter_map(|logits| decide(logits, pooling));
-    let decisions: Vec<Decision> = decisions.collect();
+fn outcome<L: Score>(
+    trials: &[Trial],
+    logits: &[TrialLogits<L>],
+    pooling: Pooling,
+    unit: f64,
+) -> Outcome {
+    let judged = trials.iter().zip(logits).filter_map(|(trial, logits)| {
+        let scores = scores(logits, pooling)?;
+        let margin = margin(&scores, trial.answer)? * unit;
+        // A sum over shots stands for their mean.
+        let shots = logits.first().map_or(1, Vec::len).max(1);
+        let share = if pooling == Pooling::Mean { shots } else { 1 };
+        Some((nearest(&scores)?, margin / share as f64))
+    });
+    let (decisions, margins): (Vec<Decision>, Vec<f64>) = judged.unzip();
     let right = trials.iter().zip(&decisions);
     let correct = right
         .filter(|(trial, decision)| trial.answer == decision.class)
@@ -191,7 +250,21 @@ fn outcome<L: Score>(trials: &[Trial], logits: &[Vec<Vec<L>>], pooling: Pooling)
         accuracy: Accuracy::of(correct, trials.len()),
         ties: decisions.iter().filter(|decision| decision.tied).count(),
         decisions: decisions.iter().map(|decision| decision.class).collect(),
+        margins,
     }
+}
+
+/// The score of the right class less that of the best other one.
+fn margin<L: Score>(scores: &[L], answer: usize) -> Option<f64> {
+    let right = scores.get(answer)?.value();
+    let others = scores
+        .iter()
+        .enumerate()
+        .filter(|(class, _)| *class != answer);
+    let best = others
+        .map(|(_, score)| score.value())
+        .fold(f64::NEG_INFINITY, f64::max);
+    Some(right - best)
 }
 
 /// Checks that every trial can be decided: images exist, the answer is a class, and all classes

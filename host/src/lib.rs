@@ -2,7 +2,7 @@
 //!
 //! | room                                                     | what it is                                      |
 //! |----------------------------------------------------------|-------------------------------------------------|
-//! | [`dataset`], [`omniglot`], [`glyphs`]                    | drawings, and where they come from              |
+//! | [`dataset`], [`omniglot`], [`glyphs`], [`image_folder`]  | drawings, and where they come from              |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
@@ -33,6 +33,7 @@ pub mod export;
 pub mod files;
 pub mod float_net;
 pub mod glyphs;
+pub mod image_folder;
 pub mod import;
 pub mod layout;
 pub mod omniglot;

@@ -67,6 +67,7 @@ pub fn draw(
         task: "data set",
         n_way: n_way + 1,
         k_shot,
+        most: data.n_characters(),
     };
     let alone = fits_one_alphabet(data, n_way);
     let enough = |a: &&Alphabet| a.characters.len() > if alone { n_way } else { 1 };

@@ -230,7 +230,7 @@ pub fn open_set_table(rows: &[OpenEvaluation]) -> String {
     for row in rows {
         table.add_row([
             row.protocol.clone(),
-            row.unknown.to_owned(),
+            row.unknown.clone(),
             format!("{} + {}", row.true_accepts.trials, row.false_accepts.trials),
             row.false_accepts.to_string(),
             row.true_accepts.to_string(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Alphabet, Character, Dataset, Drawing};
 use crate::omniglot::Run;
@@ -101,10 +101,12 @@ pub fn within_alphabet(
         .filter(|a| a.characters.len() >= n_way && a.n_drawers() > k_shot);
     let alphabets: Vec<_> = large_enough.collect();
     if alphabets.is_empty() || n_way == 0 || k_shot == 0 {
+        let enough = data.alphabets.iter().filter(|a| a.n_drawers() > k_shot);
         return Err(TrialError {
             task: "alphabet",
             n_way,
             k_shot,
+            most: enough.map(|a| a.characters.len()).max().unwrap_or(0),
         });
     }
     let mut pool = Pool::new(format!("within_alphabet_{n_way}way_{k_shot}shot"));
@@ -133,11 +135,12 @@ pub fn mixed(
         .characters()
         .filter(|c| c.drawings.len() > k_shot)
         .collect();
-    if characters.len() < n_way || n_way == 0 || k_shot == 0 {
+    if n_way > characters.len() || n_way == 0 || k_shot == 0 {
         return Err(TrialError {
             task: "data set",
             n_way,
             k_shot,
+            most: characters.len(),
         });
     }
     let n_drawers = characters
@@ -172,6 +175,7 @@ pub fn all_way(data: &Dataset, repeats: usize, seed: u64) -> Result<TrialSet, Tr
             task: "data set",
             n_way: n_way.max(2),
             k_shot: 1,
+            most: if n_drawers < 2 { 0 } else { n_way },
         });
     }
     let mut pool = Pool::new(format!("all_characters_{n_way}way_1shot"));
@@ -250,16 +254,18 @@ impl Pool {
 /// Too few characters or drawers for a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no {task} has {n_way} characters with {k_shot} + 1 drawers each; ask for fewer --ways or --shots"
+    "no {task} has {n_way} characters with {k_shot} + 1 drawers each (the most is {most}); ask for fewer --ways or --shots, at least 1 of each"
 )]
 pub struct TrialError {
     pub(crate) task: &'static str,
     pub(crate) n_way: usize,
     pub(crate) k_shot: usize,
+    /// Characters of the largest that has enough drawers.
+    pub(crate) most: usize,
 }
 
 /// How often the decision was right.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// Right decisions.
     pub correct: usize,
@@ -300,107 +306,4 @@ impl std::fmt::Display for Accuracy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::glyphs;
-
-    #[test]
-    fn trials_keep_their_promises() {
-        let data = glyphs::synthetic(3, "background", 4, 8);
-        let within = within_alphabet(&data, 5, 2, 200, 7).unwrap();
-        let mixed = mixed(&data, 9, 1, 200, 7).unwrap();
-        assert_eq!((within.n_way(), within.k_shot()), (5, 2));
-        assert_eq!((mixed.n_way(), mixed.k_shot()), (9, 1));
-        for set in [&within, &mixed] {
-            for trial in &set.trials {
-                assert!(
-                    trial
-                        .support
-                        .iter()
-                        .flatten()
-                        .all(|&shot| shot != trial.query)
-                );
-                let mut images: Vec<_> = trial.support.iter().flatten().collect();
-                images.sort_unstable();
-                images.dedup();
-                assert_eq!(images.len(), set.n_way() * set.k_shot());
-            }
-            let first = set.trials.iter().filter(|trial| trial.answer == 0).count();
-            let expected = set.trials.len() / set.n_way();
-            assert!(
-                first < 2 * expected,
-                "the true class stands first {first} times"
-            );
-        }
-    }
-
-    #[test]
-    fn all_way_asks_for_every_character_once() {
-        let data = glyphs::synthetic(3, "background", 2, 4);
-        let set = all_way(&data, 2, 1).unwrap();
-        assert_eq!((set.n_way(), set.trials.len()), (8, 16));
-        assert_eq!(set.protocol, "all_characters_8way_1shot");
-        for half in set.trials.chunks(8) {
-            let mut queries: Vec<usize> = half.iter().map(|trial| trial.query).collect();
-            queries.sort_unstable();
-            queries.dedup();
-            assert_eq!(queries.len(), 8);
-            let owner = |image: usize| {
-                let is = |c: &Character| {
-                    c.drawings
-                        .iter()
-                        .any(|d| Arc::ptr_eq(d, &set.images[image]))
-                };
-                data.characters().position(is)
-            };
-            for trial in half {
-                assert_eq!(owner(trial.query), owner(trial.support[trial.answer][0]));
-                assert!(trial.support.iter().all(|shots| shots[0] != trial.query));
-            }
-        }
-        assert!(all_way(&Dataset::default(), 1, 1).is_err());
-    }
-
-    #[test]
-    fn within_alphabet_stays_within() {
-        let data = glyphs::synthetic(3, "background", 4, 8);
-        let set = within_alphabet(&data, 5, 1, 50, 7).unwrap();
-        let alphabet = |image: usize| {
-            let wanted = &set.images[image];
-            data.alphabets.iter().position(|a| {
-                a.characters
-                    .iter()
-                    .any(|c| c.drawings.iter().any(|d| Arc::ptr_eq(d, wanted)))
-            })
-        };
-        for trial in &set.trials {
-            let home = alphabet(trial.query);
-            assert!(
-                trial
-                    .support
-                    .iter()
-                    .flatten()
-                    .all(|&shot| alphabet(shot) == home)
-            );
-        }
-    }
-
-    #[test]
-    fn too_many_ways() {
-        let data = glyphs::synthetic(3, "background", 2, 4);
-        assert!(within_alphabet(&data, 5, 1, 1, 1).is_err());
-        assert!(mixed(&data, 9, 1, 1, 1).is_err());
-        assert!(within_alphabet(&data, 3, 99, 1, 1).is_err());
-    }
-
-    #[test]
-    fn wilson_interval() {
-        let accuracy = Accuracy::of(384, 400);
-        assert!((accuracy.standard_error - 0.009_798).abs() < 1e-6);
-        assert!(
-            (accuracy.interval95[0] - 0.936_0).abs() < 2e-4,
-            "{accuracy:?}"
-        );
-        assert!((Accuracy::of(0, 0).mean).abs() < f64::EPSILON);
-    }
-}
+mod tests;

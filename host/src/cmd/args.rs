@@ -70,6 +70,11 @@ impl DataArgs {
         Ok(drawings)
     }
 
+    /// Whether figures are about generated glyphs.
+    pub(super) fn is_synthetic(&self) -> bool {
+        self.dataset == DatasetName::Synthetic
+    }
+
     /// As [`Self::open`], without a word.
     pub(super) fn find(&self) -> Result<Drawings, Failure> {
         if self.dataset == DatasetName::Synthetic {

@@ -1,48 +1,88 @@
-//! `onelook evaluate`: N-way k-shot accuracy of an exported model.
+//! `onelook evaluate`: how often an exported model is right, and what it must beat.
+//!
+//! In: a run's folder, drawings and what to ask. Out: tables or one JSON value ([`Figures`]), and on
+//! request a picture of the hardest confusions. [`material`] draws the trials, [`contest`] has them
+//! decided, [`standard`] is what every report of a run contains.
+
+mod contest;
+mod material;
+mod standard;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use shared::decide::DEFAULT_FAR_PPM;
 
 use super::args::SubjectArgs;
-use super::{Failure, Verdict, spinner};
-use crate::baseline::nearest_pixels;
-use crate::dataset::Dataset;
-use crate::engine::float::Float;
-use crate::engine::shared::Shared;
-use crate::evaluate::open::{Decisions, OpenEvaluation};
-use crate::evaluate::{Evaluation, evaluate_all};
+use super::{Failure, Verdict};
+use crate::evaluate::alphabets::Catalogue;
+use crate::evaluate::figures::{Agreement, Figures};
+use crate::evaluate::sheet::sheet;
+use crate::evaluate::tables;
 use crate::export::Bundle;
-use crate::float_net::FloatNet;
-use crate::open_set::{self, Query};
-use crate::report::{Row, accuracy_table, open_set_table};
-use crate::trials::{self, TrialSet};
+use contest::Contest;
+use material::Material;
+pub(super) use standard::{float_rows, model_rows, standard_trials};
 
 /// Trials of each protocol that is drawn, not given.
 const TRIALS: usize = 10_000;
+/// The same where a simulated device answers them.
+const DEVICE_TRIALS: usize = 400;
 /// How often every character is asked for in the all-way protocol.
 const ALL_WAY_REPEATS: usize = 5;
+/// Classes of a trial, as in Lake's runs.
+const WAYS: usize = 20;
 const SEED: u64 = 0x7472_6961;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     subject: SubjectArgs,
-    /// Which task.
-    #[arg(long, value_enum, default_value_t = Protocol::Lake20)]
-    protocol: Protocol,
-    /// Classes per trial; Lake's runs have 20.
-    #[arg(long, default_value_t = 20)]
-    ways: usize,
-    /// Examples per class; Lake's runs have 1.
-    #[arg(long, default_value_t = 1)]
-    shots: usize,
-    /// Number of trials; Lake's runs have 400. In the open-set protocol so many of enrolled classes,
-    /// and so many unknown ones.
-    #[arg(long, default_value_t = TRIALS)]
-    trials: usize,
+    /// Marks of your own instead of Omniglot: a folder with a folder of pictures for each class
+    /// (DIR/class/*.png), or with folders of these (DIR/alphabet/class/*.png). PNG, JPEG, BMP or PGM
+    /// of any size, dark on light or light on dark.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "dataset", "alphabets"])]
+    images: Option<PathBuf>,
+    /// Which alphabets of the data set.
+    #[arg(long, value_enum, default_value_t = Half::Evaluation)]
+    alphabets: Half,
+    /// Which task; several with commas [default: lake20; with --images within].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    protocol: Vec<Protocol>,
+    /// Classes per trial, for within and mixed; several with commas: accuracy against N
+    /// [default: 20, or as many as --images has].
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = whole)]
+    ways: Vec<usize>,
+    /// Examples per class, for within and mixed; several with commas [default: 1].
+    #[arg(long, value_name = "K", value_delimiter = ',', value_parser = whole)]
+    shots: Vec<usize>,
+    /// Number of trials of each drawn task; in the open-set protocol so many of enrolled classes,
+    /// and so many unknown ones [default: 10000, on the device 400].
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
+    trials: Option<usize>,
     /// Seed of the drawn trials.
     #[arg(long, default_value_t = SEED)]
     seed: u64,
+    /// What runs the network; several with commas. The exported encoder in tract and ort, and the
+    /// firmware in QEMU, are compared with shared trial by trial.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "shared")]
+    engine: Vec<EngineName>,
+    /// Also chance, the modified Hausdorff distance and the untrained network, on the same trials.
+    #[arg(long)]
+    baselines: bool,
+    /// Also the accuracy on each alphabet.
+    #[arg(long)]
+    per_alphabet: bool,
+    /// Draw the hardest confusions of the first task and engine into a picture.
+    #[arg(long, value_name = "FILE.png")]
+    confusions: Option<PathBuf>,
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "a number from 1 to 1000000".to_owned())
 }
 
 /// Which classes meet in a trial.
@@ -50,154 +90,117 @@ pub(super) struct Args {
 enum Protocol {
     /// Lake's 400 fixed trials, 20-way within one alphabet.
     Lake20,
-    /// Drawn within one evaluation alphabet, two drawers.
+    /// Drawn within one alphabet, two drawers. N above an alphabet's size leaves it out.
     Within,
-    /// Drawn from all evaluation alphabets at once: easier.
+    /// Drawn from all alphabets at once: easier.
     Mixed,
-    /// Every evaluation character at once, 659-way; --ways, --shots and --trials do not apply.
+    /// Every character at once, 659-way in Omniglot's evaluation half; --trials does not apply.
     AllWay,
-    /// 5, 20 and 50 classes enrolled, 1 and 5 shots: are unknown marks told from known ones? --ways
-    /// and --shots do not apply.
+    /// 5, 20 and 50 classes enrolled, 1 and 5 shots: are unknown marks told from known ones? Decided
+    /// by shared.
     OpenSet,
 }
 
+/// Part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Half {
+    /// Never seen in training: the only ones that a claim may rest on.
+    Evaluation,
+    /// Background alphabets that chose the checkpoint.
+    HeldOut,
+    /// Background alphabets that the network learned from.
+    Training,
+}
+
+/// Something that runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineName {
+    /// The float network, before quantization.
+    Float,
+    /// The device's own code on this computer.
+    Shared,
+    /// The exported int8 encoder in tract.
+    Tract,
+    /// The exported int8 encoder in onnxruntime, installed when it is missing.
+    Ort,
+    /// The firmware on a Cortex-M4 in QEMU, built when it is not: embeds every image and answers
+    /// every logit there.
+    Device,
+}
+
+impl Args {
+    /// Trials of each drawn task.
+    fn trials(&self) -> usize {
+        let slow = self.engine.contains(&EngineName::Device);
+        self.trials
+            .unwrap_or(if slow { DEVICE_TRIALS } else { TRIALS })
+    }
+
+    /// The tasks that were asked for.
+    fn protocols(&self) -> Vec<Protocol> {
+        match (self.protocol.is_empty(), &self.images) {
+            (false, _) => self.protocol.clone(),
+            (true, None) => vec![Protocol::Lake20],
+            (true, Some(_)) => vec![Protocol::Within],
+        }
+    }
+
+    /// Refuses what does not go together, before anything is read.
+    fn check(&self) -> Result<(), Failure> {
+        let protocols = self.protocols();
+        let drawn = [Protocol::Within, Protocol::Mixed];
+        let refused = |words: &str| Err(Failure::Usage(words.to_owned()));
+        let unused = !protocols.iter().any(|protocol| drawn.contains(protocol));
+        if unused && !(self.ways.is_empty() && self.shots.is_empty()) {
+            return refused(
+                "--ways and --shots need --protocol within or mixed: Lake's runs are 20-way 1-shot, all-way and open-set have numbers of their own",
+            );
+        }
+        let lake = protocols.contains(&Protocol::Lake20);
+        if lake && (self.images.is_some() || self.alphabets != Half::Evaluation) {
+            return refused(
+                "Lake's runs are of Omniglot's evaluation alphabets; name --protocol within or mixed",
+            );
+        }
+        if self.confusions.is_some() && protocols[0] == Protocol::OpenSet {
+            return refused(
+                "--confusions shows trials of lake20, within, mixed or all-way; name one first",
+            );
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
+    args.check()?;
     let bundle = Bundle::read(&args.subject.folder).map_err(Failure::work)?;
-    let drawings = args.subject.data.open()?;
-    if args.protocol == Protocol::OpenSet {
-        let rows = open_set(&bundle, &drawings.evaluation()?, args.trials, args.seed)?;
-        if args.subject.json {
-            let json = serde_json::to_string_pretty(&rows).map_err(Failure::work)?;
-            println!("{json}");
-        } else {
-            println!("{}", open_set_table(&rows));
-        }
-        return Ok(Verdict::Success);
-    }
-    let Args {
-        ways,
-        shots,
-        trials,
-        seed,
-        ..
-    } = *args;
-    let drawn = match args.protocol {
-        Protocol::Lake20 if ways != 20 || shots != 1 => {
-            return Err(Failure::Usage(
-                "Lake's runs are 20-way 1-shot; --ways and --shots need --protocol within or mixed"
-                    .to_owned(),
-            ));
-        }
-        Protocol::Lake20 => Ok(drawings.lake20()?),
-        Protocol::Within => {
-            trials::within_alphabet(&drawings.evaluation()?, ways, shots, trials, seed)
-        }
-        Protocol::Mixed => trials::mixed(&drawings.evaluation()?, ways, shots, trials, seed),
-        Protocol::AllWay | Protocol::OpenSet => {
-            trials::all_way(&drawings.evaluation()?, ALL_WAY_REPEATS, seed)
-        }
+    let material = Material::gather(args)?;
+    let contest = Contest {
+        args,
+        bundle: &bundle,
+        material: &material,
+        catalogue: Catalogue::of(&material.dataset),
     };
-    let set = drawn.map_err(Failure::usage)?;
-    let mut rows = model_rows(&bundle, &[&set])?;
-    rows.push(Row {
-        protocol: set.protocol.clone(),
-        engine: "1-nearest-neighbour on pixels".to_owned(),
-        accuracy: nearest_pixels(&set),
-        ties: None,
-    });
+    let figures = contest.run()?;
+    if let (Some(path), Some(drawn)) = (&args.confusions, material.drawn.first()) {
+        sheet(&drawn.set, &figures.confusions)
+            .write_png(path)
+            .map_err(Failure::work)?;
+        eprintln!("confusions: {}", path.display());
+    }
+    show(args, &figures)?;
+    match figures.agreement.iter().all(Agreement::equal) {
+        true => Ok(Verdict::Success),
+        false => Ok(Verdict::Mismatch),
+    }
+}
+
+fn show(args: &Args, figures: &Figures) -> Result<(), Failure> {
     if args.subject.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&rows).map_err(Failure::work)?
-        );
+        let json = serde_json::to_string_pretty(figures).map_err(Failure::work)?;
+        println!("{json}");
     } else {
-        println!("{}", accuracy_table(&rows));
+        println!("{}", tables::page(figures));
     }
-    Ok(Verdict::Success)
-}
-
-/// Enrolled classes and shots of the open-set protocol.
-const OPEN_SET: [[usize; 2]; 6] = [[5, 1], [5, 5], [20, 1], [20, 5], [50, 1], [50, 5]];
-
-/// The open-set protocol at the rate that devices start with.
-fn open_set(
-    bundle: &Bundle,
-    evaluation: &Dataset,
-    trials: usize,
-    seed: u64,
-) -> Result<Vec<OpenEvaluation>, Failure> {
-    let view = bundle.view().map_err(Failure::work)?;
-    if view.calibration().is_none() {
-        eprintln!("the model is not calibrated: its threshold is a probability of one half");
-    }
-    let bar = spinner("deciding open-set trials");
-    let mut rows = Vec::new();
-    for ways in OPEN_SET {
-        let draw = |query| open_set::draw(evaluation, ways, query, trials, seed);
-        let enrolled = draw(Query::Enrolled).map_err(Failure::usage)?;
-        let protocol = match open_set::fits_one_alphabet(evaluation, ways[0]) {
-            true => "within_alphabet",
-            false => "several_alphabets",
-        };
-        for (query, unknown) in [
-            (Query::SameAlphabet, "same alphabet"),
-            (Query::OtherAlphabet, "other alphabets"),
-        ] {
-            let unknown_set = draw(query).map_err(Failure::usage)?;
-            let sets = [&enrolled, &unknown_set];
-            let decisions = Decisions::new(view, &sets).map_err(Failure::work)?;
-            let row = decisions.evaluate(sets, DEFAULT_FAR_PPM, [protocol, unknown]);
-            rows.push(row.map_err(Failure::work)?);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(rows)
-}
-
-/// The protocols of every report, beside Lake's runs.
-pub(super) fn standard_trials(evaluation: &Dataset) -> Result<Vec<TrialSet>, Failure> {
-    let sets = [
-        trials::within_alphabet(evaluation, 20, 1, TRIALS, SEED),
-        trials::within_alphabet(evaluation, 5, 1, TRIALS, SEED),
-        trials::mixed(evaluation, 20, 1, TRIALS, SEED),
-        trials::mixed(evaluation, 5, 1, TRIALS, SEED),
-        trials::all_way(evaluation, ALL_WAY_REPEATS, SEED),
-    ];
-    sets.into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(Failure::work)
-}
-
-/// The float network on one set of trials.
-pub(super) fn float_rows(net: &FloatNet, set: &TrialSet) -> Result<Vec<Row>, Failure> {
-    let float = Float::new(net).map_err(Failure::work)?;
-    let evaluations = evaluate_all(&[set], &float).map_err(Failure::work)?;
-    Ok(evaluations.iter().flat_map(rows).collect())
-}
-
-/// The integer network on several sets of trials, in the device's own code.
-pub(super) fn model_rows(bundle: &Bundle, sets: &[&TrialSet]) -> Result<Vec<Row>, Failure> {
-    let bar = spinner("embedding the evaluation drawings");
-    let model = Shared::new(bundle.view().map_err(Failure::work)?);
-    let evaluations = evaluate_all(sets, &model).map_err(Failure::work)?;
-    bar.finish_and_clear();
-    Ok(evaluations.iter().flat_map(rows).collect())
-}
-
-/// With one shot per class one row, with several one for each way to pool them.
-fn rows(evaluation: &Evaluation) -> Vec<Row> {
-    let row = |engine: String, outcome: &crate::evaluate::Outcome| Row {
-        protocol: evaluation.protocol.clone(),
-        engine,
-        accuracy: outcome.accuracy,
-        ties: Some(outcome.ties),
-    };
-    let name = &evaluation.engine;
-    if evaluation.k_shot == 1 {
-        return vec![row(name.clone(), &evaluation.mean)];
-    }
-    vec![
-        row(format!("{name}, mean of shots"), &evaluation.mean),
-        row(format!("{name}, best shot"), &evaluation.max),
-    ]
+    Ok(())
 }

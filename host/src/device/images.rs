@@ -1,11 +1,12 @@
 //! Picture files to captures, and back.
 //!
-//! In: PNG or PGM files of any size. Out: 8-bit grey pictures that fit a device, made smaller by
+//! In: PNG, JPEG, BMP or PGM files of any size. Out: 8-bit grey pictures that fit a device, made smaller by
 //! area-averaging as the device's own arithmetic does it; and PNG or PGM files of captures.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use image::ImageDecoder;
 use shared::image::{MAX_EXTENT, resample_area};
 use shared::shape::Hwc;
 
@@ -27,7 +28,7 @@ pub struct Grey {
 pub enum ImageError {
     /// The file cannot be read.
     #[error(
-        "cannot read {path}: {source}\nnext: name a picture file (PNG or PGM), or a folder of them"
+        "cannot read {path}: {source}\nnext: name a picture file (PNG, JPEG, BMP or PGM), or a folder of them"
     )]
     Read {
         /// The file or folder.
@@ -36,7 +37,9 @@ pub enum ImageError {
         source: std::io::Error,
     },
     /// It is no picture that is understood.
-    #[error("{path} is no picture that can be read: {reason}\nnext: save it as PNG (8 bit) or PGM")]
+    #[error(
+        "{path} is no picture that can be read: {reason}\nnext: save it as PNG (8 bit), JPEG, BMP or PGM"
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -44,7 +47,7 @@ pub enum ImageError {
         reason: String,
     },
     /// A folder without pictures.
-    #[error("there is no PNG or PGM picture in {path}\nnext: {next}")]
+    #[error("there is no PNG, JPEG, BMP or PGM picture in {path}\nnext: {next}")]
     None {
         /// The folder.
         path: PathBuf,
@@ -63,7 +66,7 @@ impl Grey {
         (h.checked_mul(w) == Some(pixels.len())).then_some(Self { h, w, pixels })
     }
 
-    /// Reads a PNG or PGM file, whatever its name ends with.
+    /// Reads a PNG, JPEG, BMP or PGM file, whatever its name ends with.
     ///
     /// # Errors
     /// [`ImageError`] naming the file.
@@ -74,6 +77,8 @@ impl Grey {
         })?;
         let grey = if bytes.starts_with(b"P5") || bytes.starts_with(b"P2") {
             from_pgm(&bytes)
+        } else if bytes.starts_with(&[0xff, 0xd8]) || bytes.starts_with(b"BM") {
+            from_camera(&bytes)
         } else {
             from_png(&bytes)
         };
@@ -157,7 +162,7 @@ impl Grey {
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| {
-        ["png", "pgm"]
+        ["png", "pgm", "jpg", "jpeg", "bmp"]
             .iter()
             .any(|known| ending.eq_ignore_ascii_case(known))
     })
@@ -205,6 +210,26 @@ fn from_png(bytes: &[u8]) -> Result<Grey, String> {
         });
     Grey::new(info.height as usize, info.width as usize, pixels.collect())
         .ok_or_else(|| "its size and its content do not agree".to_owned())
+}
+
+/// JPEG and BMP, turned as their metadata say: phones store pictures lying on their side.
+fn from_camera(bytes: &[u8]) -> Result<Grey, String> {
+    let read = || -> image::ImageResult<image::DynamicImage> {
+        let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+        let mut decoder = reader.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut picture = image::DynamicImage::from_decoder(decoder)?;
+        picture.apply_orientation(orientation);
+        Ok(picture)
+    };
+    let picture = read().map_err(|error| error.to_string())?.into_rgba8();
+    let grey = |pixel: &image::Rgba<u8>| {
+        let [r, g, b, alpha] = pixel.0;
+        over_paper(luma(r, g, b), alpha)
+    };
+    let (h, w) = (picture.height() as usize, picture.width() as usize);
+    let pixels = picture.pixels().map(grey).collect();
+    Grey::new(h, w, pixels).ok_or_else(|| "its size and its content do not agree".to_owned())
 }
 
 /// ITU-R BT.601, in 1/256.
@@ -302,6 +327,29 @@ mod tests {
             assert!(fitted.pixels.len() <= 100 && !fitted.pixels.is_empty());
             assert_eq!(fitted.h * fitted.w, fitted.pixels.len());
         }
+    }
+
+    #[test]
+    fn jpeg_and_bmp() {
+        let folder = tempfile::tempdir().unwrap();
+        let pixels = (0..16 * 24)
+            .map(|at| if at % 24 < 12 { 255 } else { 0 })
+            .collect();
+        let picture = image::GrayImage::from_raw(24, 16, pixels).unwrap();
+        for name in ["a.jpg", "a.BMP"] {
+            let path = folder.path().join(name);
+            image::DynamicImage::from(picture.clone())
+                .into_rgb8()
+                .save(&path)
+                .unwrap();
+            let grey = Grey::read(&path).unwrap();
+            assert_eq!((grey.h, grey.w), (16, 24));
+            assert!(grey.pixels[0] > 250 && grey.pixels[23] < 5, "{name}");
+            assert!(is_picture(&path));
+        }
+        let cut = std::fs::read(folder.path().join("a.BMP")).unwrap();
+        std::fs::write(folder.path().join("a.BMP"), &cut[..40]).unwrap();
+        assert!(Grey::read(&folder.path().join("a.BMP")).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use shared::net::Encoder;
 use shared::shape::Hwc;
 
 use super::{Embedder, EngineError};
+use crate::quantize::INPUT_EXPONENT;
 
 thread_local! {
     /// Each thread's arena, as long as the longest so far: an encoder clears nothing in it.
@@ -31,6 +32,19 @@ impl<'m> Shared<'m> {
     #[must_use]
     pub const fn decider(&self) -> Decider<'m> {
         self.model.decider()
+    }
+
+    /// Shape of an embedding before it was laid out in a row, and its exponent.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`] when the encoder refuses a blank image.
+    pub fn embedding_form(&self) -> Result<(Hwc, u8), EngineError> {
+        let mut last = (self.input(), INPUT_EXPONENT);
+        let blank = vec![0; self.input().len()];
+        self.embed_observed(&blank, |_, layer, _| {
+            last = (layer.operator.output(), layer.out_exponent);
+        })?;
+        Ok(last)
     }
 
     /// Embeds and shows every layer's output `[h][w][c]` on the way.
@@ -60,6 +74,10 @@ impl Embedder for Shared<'_> {
 
     fn input(&self) -> Hwc {
         self.model.input()
+    }
+
+    fn unit(&self) -> f64 {
+        (-f64::from(self.decider().logit_exponent())).exp2()
     }
 
     fn embed(&self, input: &[u8]) -> Result<Vec<u8>, EngineError> {

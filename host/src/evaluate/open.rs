@@ -4,7 +4,7 @@
 //! [`OpenEvaluation`] at a threshold that was chosen without looking at any of them.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::decide::{Decision, Policy, Thresholds, decide};
 use shared::model::ModelView;
 
@@ -15,12 +15,12 @@ use crate::open_set::{OpenSet, OpenTrial};
 use crate::trials::Accuracy;
 
 /// One row of the open-set protocol.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenEvaluation {
     /// How the trials were drawn.
     pub protocol: String,
     /// Where the unknown queries come from.
-    pub unknown: &'static str,
+    pub unknown: String,
     /// Enrolled classes.
     pub n_way: usize,
     /// Samples of each.
@@ -116,7 +116,7 @@ impl<'m> Decisions<'m> {
             .filter(|pair| right(pair) && pair.1.score() > oracle);
         Ok(OpenEvaluation {
             protocol: format!("open_set_{protocol}_{n_way}way_{k_shot}shot"),
-            unknown: kind,
+            unknown: kind.to_owned(),
             n_way,
             k_shot,
             far_ppm,

@@ -84,6 +84,25 @@ fn mean_and_maximum_differ() {
     assert_eq!(evaluation.mean.decisions, [1]);
 }
 
+/// Class 0 holds one shot that is the query and a far one, class 1 two that are as far.
+#[test]
+fn a_device_pools_half_way_and_margins_say_how_sure() {
+    let set = set(vec![trial(&[&[6, 14], &[9, 3]], 6, 0)]);
+    let evaluation = evaluate(&set, &FirstPixel).unwrap();
+    assert_eq!(evaluation.device.decisions, [0]);
+    // Mean -40 and -30; best 0 and -30; half way -20 and -30.
+    assert_eq!(evaluation.mean.margins, [-10.0]);
+    assert_eq!(evaluation.max.margins, [30.0]);
+    assert_eq!(evaluation.device.margins, [10.0]);
+    // Half the unit, half the margin; the same logits have the same digests.
+    let logits = [vec![vec![0, -80], vec![-30, -30]]];
+    let half = tally(&set, "half", &logits, 0.5);
+    assert_eq!(half.device.margins, [5.0]);
+    let whole = tally(&set, "whole", &logits, 1.0);
+    assert_eq!(whole.digests, evaluation.digests);
+    assert_ne!(half.digests, whole.digests);
+}
+
 #[test]
 fn impossible_trials_are_named() {
     let error = |trials| evaluate(&set(trials), &FirstPixel).unwrap_err().to_string();

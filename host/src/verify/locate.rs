@@ -9,7 +9,7 @@ use serde::Serialize;
 use shared::shape::Hwc;
 
 use crate::engine::shared::Shared;
-use crate::engine::{Embedder, Engine, EngineError, run_layers};
+use crate::engine::{Engine, EngineError, run_layers};
 use crate::layout::hwc_to_chw;
 
 /// The first difference between an engine and the device.
@@ -91,12 +91,7 @@ pub(super) struct Locate<'a> {
 
 impl<'a> Locate<'a> {
     pub(super) fn new(shared: &'a Shared<'a>, images: &'a [Vec<u8>]) -> Result<Self, EngineError> {
-        let mut last = (shared.input(), 0);
-        let blank = vec![0; shared.input().len()];
-        shared.embed_observed(&blank, |_, layer, _| {
-            last = (layer.operator.output(), layer.out_exponent)
-        })?;
-        let (embedding, exponent) = last;
+        let (embedding, exponent) = shared.embedding_form()?;
         Ok(Self {
             shared,
             images,
