@@ -14,6 +14,7 @@ mod import;
 mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
+mod model_file;
 mod run_folder;
 mod sign;
 mod simulate;

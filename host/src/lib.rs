@@ -7,6 +7,7 @@
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
+//! | [`shipped`]                                              | networks for whoever has not trained one        |
 //! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
 //! | [`engine`], [`evaluate`], [`verify`]                     | who runs the model; how well; whether all agree |
@@ -40,6 +41,7 @@ pub mod omniglot;
 pub mod open_set;
 pub mod quantize;
 pub mod report;
+pub mod shipped;
 pub mod signing;
 pub mod spec;
 #[cfg(feature = "train")]

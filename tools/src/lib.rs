@@ -25,6 +25,7 @@ pub mod process;
 mod progress;
 pub mod qemu;
 pub mod repo;
+pub mod ship;
 #[cfg(test)]
 mod test_server;
 // The plugin is a program of its own, which cargo does not know; what has no QEMU in it is tested here.

@@ -11,6 +11,7 @@ use shared::ops::Operator;
 use shared::shape::{Hwc, Window};
 
 use super::budget::untrained_model;
+use super::model_file::ModelFile;
 use super::{Failure, Verdict};
 use crate::boards::{BOARDS, Budget};
 use crate::calibration::CalibrationReport;
@@ -31,8 +32,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Subject {
-    /// The model file.
-    #[arg(value_name = "model.onelook")]
+    /// The model file, or micro or nano, which ship.
+    #[arg(value_name = "NAME|model.onelook")]
     path: Option<PathBuf>,
     /// A preset's network, not trained.
     #[arg(long)]
@@ -119,13 +120,8 @@ struct WindowRow {
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let inspection = match &args.subject.path {
         Some(path) => {
-            let shown = path.display();
-            let bytes = std::fs::read(path).map_err(|error| {
-                Failure::Work(format!("{shown}: {error}; name a model.onelook"))
-            })?;
-            let model = ModelView::new_checked(&bytes)
-                .map_err(|error| Failure::Work(format!("{shown}: {error}")))?;
-            of_model(&model)
+            let model = ModelFile::read(path)?;
+            of_model(&model.view()?)
         }
         None => of_config(&args.subject.untrained()?)?,
     };

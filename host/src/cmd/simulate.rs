@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use shared::model::ModelView;
 use tools::Progress;
 use tools::firmware::{self, Board};
 use tools::qemu::{self, Qemu, Running};
 
+use super::model_file::ModelFile;
 use super::{Failure, Verdict};
 use crate::device::Address;
 use crate::device::images::Grey;
 use crate::device::simulator::{self, Simulator};
 use crate::device::support::pictures_at;
+use crate::export::MODEL;
 use crate::files::{create_folder, write_whole};
+use crate::shipped;
 
 /// Most pixels of the simulated camera's pictures.
 const CAMERA_PIXELS: usize = shared::support_set::MAX_CAPTURE;
@@ -41,9 +43,9 @@ pub(super) struct Args {
     /// [default: one for each board, in the cache].
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
-    /// The model that the device has: runs/<name>/model.onelook.
-    #[arg(long, value_name = "model.onelook")]
-    model: Option<PathBuf>,
+    /// The model that the device has until another is sent: micro or nano, which ship, or a file.
+    #[arg(long, value_name = "NAME|model.onelook", default_value = shipped::DEFAULT)]
+    model: PathBuf,
     /// Where to listen: unix:/path, or tcp:127.0.0.1:PORT (0: a free one)
     /// [default: a socket in the cache].
     #[arg(long, value_name = "PORT")]
@@ -127,14 +129,8 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
 /// Puts into the folder what the firmware reads from it.
 fn prepare(folder: &Path, args: &Args) -> Result<(), Failure> {
     create_folder(folder).map_err(Failure::work)?;
-    if let Some(path) = &args.model {
-        let shown = path.display();
-        let model = std::fs::read(path)
-            .map_err(|error| Failure::Usage(format!("{shown}: {error}; name a model.onelook")))?;
-        ModelView::new_checked(&model)
-            .map_err(|error| Failure::Usage(format!("{shown}: {error}")))?;
-        write_whole(&folder.join("model.onelook"), &model).map_err(Failure::work)?;
-    }
+    let model = ModelFile::read(&args.model)?;
+    write_whole(&folder.join(MODEL), model.bytes()).map_err(Failure::work)?;
     match &args.camera {
         Some(path) => fill_camera(&folder.join(CAMERA), path),
         None => Ok(()),

@@ -118,7 +118,7 @@ const fn plain(fault: Fault<'_>) -> (&'static str, &'static str) {
         ),
         Fault::NoModel => (
             "there is no model on it",
-            "send one: `onelook device update-model runs/<name>/model.onelook`",
+            "send one: `onelook device update-model micro`",
         ),
         Fault::NoCapture => (
             "there is no picture in its buffer",

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tools::firmware::bench::BenchError;
 use tools::firmware::{self, AN386, BOARDS, Program};
 use tools::qemu::{self, Qemu, QemuError};
-use tools::{Progress, SetupError, layers};
+use tools::{Progress, SetupError, layers, ship};
 
 /// Installs what Onelook needs, builds and measures the firmware, runs the tests.
 #[derive(Debug, Parser)]
@@ -51,6 +51,11 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Checks that modules import only what the layers allow, and where `unsafe` is
     Layers,
+    /// Makes the network of a finished run one that ships with the program, in models/
+    Ship {
+        /// The folder of the run
+        run: PathBuf,
+    },
     /// Runs everything CI runs
     Test(test::Options),
 }
@@ -143,6 +148,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
         }
         Command::Fuzz(options) => fuzz::run(&options, &progress)?,
         Command::Layers => println!("{}", layers::check()?),
+        Command::Ship { run } => {
+            for file in ship::ship(&run)? {
+                println!("{}", file.display());
+            }
+        }
         Command::Test(options) => return Ok(test::run(&options, &progress)),
     }
     Ok(ExitCode::SUCCESS)

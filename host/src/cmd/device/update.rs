@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::model::ModelView;
 use shared::signature::SIGNATURE_LEN;
 
 use super::{Common, Device};
+use crate::cmd::model_file::ModelFile;
 use crate::cmd::{Failure, Verdict};
-use crate::dataset::hex;
 use crate::device::selftest::digest;
+use crate::shipped::{SHIPPED, Shipped};
 use crate::signing::signature_path;
 
 /// How long a device may take to start again.
@@ -22,8 +22,8 @@ const EMBED: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UpdateArgs {
-    /// The model file: runs/<name>/model.onelook.
-    #[arg(value_name = "model.onelook", required_unless_present = "abort")]
+    /// The model: runs/<name>/model.onelook, or micro or nano, which ship.
+    #[arg(value_name = "NAME|model.onelook", required_unless_present = "abort")]
     model: Option<PathBuf>,
     /// Its signature by `onelook sign`, for a device that asks for one
     /// [default: the model's name and .sig, where that is there].
@@ -53,13 +53,13 @@ pub(super) fn update_model(common: &Common, args: &UpdateArgs) -> Result<Verdict
         println!("the update is given up; the device keeps its model");
         return Ok(Verdict::Success);
     };
-    let model = read_model(path)?;
-    let wished = fingerprint(path, &model)?;
+    let model = ModelFile::read(path)?;
+    let wished = model.fingerprint()?;
     let signature = signature(path, args.signature.as_deref())?;
     let mut device = common.connect()?;
     let was_there = device.client.greeting().model.as_ref() == Some(&wished);
     if !was_there || args.force {
-        device = replace(device, path, &model, signature.as_deref(), &wished)?;
+        device = replace(device, path, model.bytes(), signature.as_deref(), &wished)?;
     }
     let samples = await_embeddings(&mut device)?;
     let words = if was_there && !args.force {
@@ -95,19 +95,6 @@ fn signature(model: &Path, named: Option<&Path>) -> Result<Option<Vec<u8>>, Fail
     Err(Failure::Usage(format!(
         "{why}\nnext: name the file that `onelook sign` wrote"
     )))
-}
-
-fn read_model(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        Failure::Usage(format!("{}: {error}; name a model.onelook", path.display()))
-    })
-}
-
-/// The fingerprint of a model that is whole.
-fn fingerprint(path: &Path, model: &[u8]) -> Result<String, Failure> {
-    let view = ModelView::new_checked(model)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    Ok(hex(&view.fingerprint()))
 }
 
 /// Sends the model, lets the device start again, and makes sure that it uses it.
@@ -185,8 +172,9 @@ fn await_embeddings(device: &mut Device) -> Result<u16, Failure> {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SelftestArgs {
-    /// The model that should be on the device; its digest is computed here and compared.
-    #[arg(long, value_name = "model.onelook")]
+    /// The model that should be on the device; its digest is computed here and compared
+    /// [default: the one that ships, if it is on the device].
+    #[arg(long, value_name = "NAME|model.onelook")]
     model: Option<PathBuf>,
     /// Draws the pictures.
     #[arg(long, default_value_t = 1)]
@@ -205,19 +193,27 @@ struct Tested {
     model: Option<String>,
 }
 
+/// The shipped network with that fingerprint.
+fn shipped_as(fingerprint: Option<&str>) -> Result<Option<ModelFile>, Failure> {
+    for Shipped { name, .. } in SHIPPED {
+        let file = ModelFile::read(name.as_ref())?;
+        if fingerprint == Some(&file.fingerprint()?) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
 pub(super) fn selftest(common: &Common, args: &SelftestArgs) -> Result<Verdict, Failure> {
     let seed = args.seed;
-    let expected = match &args.model {
-        Some(path) => {
-            let model = read_model(path)?;
-            let wished = fingerprint(path, &model)?;
-            digest(&model, seed).map(|digest| (digest, wished))
-        }
-        None => None,
-    };
+    let named = args.model.as_deref().map(ModelFile::read).transpose()?;
     let mut device = common.connect()?;
     let found = device.ask(|client| client.selftest(seed))?;
     let model = device.client.greeting().model.clone();
+    let expected = match named.or(shipped_as(model.as_deref())?) {
+        Some(file) => digest(file.bytes(), seed).zip(Some(file.fingerprint()?)),
+        None => None,
+    };
     let (words, verdict) = match &expected {
         None => (
             "give --model to compare it with what this computer computes".to_owned(),
