@@ -182,7 +182,13 @@ pub fn build_signed(board: Board, key: &str, progress: &Progress) -> Result<Path
     let mut command = toolchain(board.target, progress)?.cargo("build", board.target);
     let features = format!("{},{SIGNED}", board.feature);
     command.env(KEY_VARIABLE, key);
-    let folder = target_folder(&format!("{}-{SIGNED}", board.name));
+    // Nobody shall flash what the tests left, which takes everybody's models.
+    let kind = if key == EXAMPLE_KEY {
+        "example-key"
+    } else {
+        SIGNED
+    };
+    let folder = target_folder(&format!("{}-{kind}", board.name));
     run_build(
         command,
         board,
