@@ -67,15 +67,9 @@ mod tests {
     use crate::train::net::values;
 
     fn net() -> Net {
-        let conv = LayerSpec::Conv {
-            c_out: 2,
-            kernel: 3,
-            stride: 1,
-            pad: 1,
-        };
         let spec = NetSpec {
             input_side: 4,
-            layers: vec![conv],
+            layers: vec![LayerSpec::conv(2, 3, 1, 1)],
         };
         Net::new(&spec, Precision::Float32, Device::Cpu).unwrap()
     }
