@@ -14,6 +14,7 @@ mod import;
 mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
+mod plot;
 mod run_folder;
 mod simulate;
 mod train_export;
@@ -45,7 +46,7 @@ impl Verdict {
 }
 
 /// Why a command failed: what was asked for was wrong, or the work did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The command line or a file that the user wrote: exit code 2.
     #[error("{0}")]
@@ -94,6 +95,8 @@ enum Command {
     Import(import::Args),
     /// Measure N-way one-shot accuracy of an exported model.
     Evaluate(evaluate::Args),
+    /// Draw the figures of a run, as SVG and PNG with their numbers, and a page that shows them.
+    Plot(plot::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
     /// Measure how fast shared, tract and onnxruntime run a network on this computer.
@@ -124,6 +127,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Plot(args) => plot::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -5,7 +5,7 @@
 //! | [`dataset`], [`omniglot`], [`glyphs`]                    | drawings, and where they come from              |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
-//! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
+//! | [`augment`], `train`, [`metrics`]                        | distortions; training (feature `train`), its diary |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`import`]                                               | networks that were trained elsewhere            |
 //! | [`quantize`], [`export`]                                 | float to integers; the files of a run           |
@@ -13,7 +13,7 @@
 //! | [`open_set`], [`calibration`]                            | unknown marks: trials, thresholds               |
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
-//! | [`report`], [`cmd`]                                      | figures in words; the command line              |
+//! | [`report`], [`plot`], [`cmd`]                            | figures in words, in pictures; the command line |
 
 pub mod augment;
 pub mod baseline;
@@ -34,8 +34,10 @@ pub mod float_net;
 pub mod glyphs;
 pub mod import;
 pub mod layout;
+pub mod metrics;
 pub mod omniglot;
 pub mod open_set;
+pub mod plot;
 pub mod quantize;
 pub mod report;
 pub mod spec;
