@@ -15,6 +15,7 @@ mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
 mod model_file;
+mod plot;
 mod run_folder;
 mod sign;
 mod simulate;
@@ -47,7 +48,7 @@ impl Verdict {
 }
 
 /// Why a command failed: what was asked for was wrong, or the work did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The command line or a file that the user wrote: exit code 2.
     #[error("{0}")]
@@ -96,6 +97,8 @@ enum Command {
     Import(import::Args),
     /// Measure N-way one-shot accuracy of an exported model.
     Evaluate(evaluate::Args),
+    /// Draw the figures of a run, as SVG and PNG with their numbers, and a page that shows them.
+    Plot(plot::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
     /// Measure how fast shared, tract and onnxruntime run a network on this computer.
@@ -128,6 +131,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Plot(args) => plot::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -5,7 +5,7 @@
 //! | [`dataset`], [`omniglot`], [`glyphs`], [`image_folder`]  | drawings, and where they come from              |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
-//! | [`augment`], `train`                                     | distortions; training (feature `train`)         |
+//! | [`augment`], `train`, [`metrics`]                        | distortions; training (feature `train`), its diary |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`shipped`]                                              | networks for whoever has not trained one        |
 //! | [`import`]                                               | networks that were trained elsewhere            |
@@ -15,7 +15,7 @@
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
 //! | [`signing`]                                              | who may send models to a device                 |
-//! | [`report`], [`cmd`]                                      | figures in words; the command line              |
+//! | [`report`], [`plot`], [`cmd`]                            | figures in words, in pictures; the command line |
 
 pub mod augment;
 pub mod baseline;
@@ -37,8 +37,10 @@ pub mod glyphs;
 pub mod image_folder;
 pub mod import;
 pub mod layout;
+pub mod metrics;
 pub mod omniglot;
 pub mod open_set;
+pub mod plot;
 pub mod quantize;
 pub mod report;
 pub mod shipped;

@@ -199,10 +199,10 @@ impl Job<'_> {
             println!("{json}");
         } else {
             println!(
-                "{}\n\n{}\n\nfiles: {}",
+                "{}\n\n{}\n\nfiles: {folder}\nnext: onelook plot {folder} draws curves and sheets, and a page of all of it",
                 report.table(),
                 report.parity,
-                self.folder.display()
+                folder = self.folder.display()
             );
         }
         Ok(())

@@ -76,7 +76,15 @@ impl<'m> Decisions<'m> {
         Ok(decide(logits, &self.thresholds, policy)?)
     }
 
-    fn decide_all(&self, set: &OpenSet, policy: Policy) -> Result<Vec<Decision>, EvaluateError> {
+    /// The decision of every trial, in their order.
+    ///
+    /// # Errors
+    /// [`EvaluateError`] naming what cannot be decided.
+    pub fn decide_all(
+        &self,
+        set: &OpenSet,
+        policy: Policy,
+    ) -> Result<Vec<Decision>, EvaluateError> {
         let decisions = set.trials.par_iter();
         decisions
             .map(|trial| self.decide(set, trial, policy))

@@ -1,0 +1,153 @@
+//! `onelook plot`: the figures of a run, their numbers, and the page that shows them.
+
+use std::path::{Path, PathBuf};
+
+use super::args::DataArgs;
+use super::{Failure, Verdict, spinner};
+use crate::files::{create_folder, write_whole};
+use crate::plot::page::{REPORT_HTML, Shown, html, mention};
+use crate::plot::record::{self, FIGURES_FILE, Kind, Record};
+use crate::plot::run_report::RunReport;
+use crate::report::REPORT_MARKDOWN;
+
+mod studio;
+
+use studio::Studio;
+
+/// Where figures go in a run's folder.
+const PLOTS: &str = "plots";
+/// Trials of a point: the standard error is at most 0.8 points.
+const TRIALS: usize = 4_000;
+const SEED: u64 = 0x706c_6f74;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder of a run; for the training curve alone it need not be finished.
+    #[arg(value_name = "RUN")]
+    folder: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Draw these figures only, and fail where one cannot be drawn [default: all that can be].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FIGURE,…")]
+    only: Vec<Kind>,
+    /// Folder for figures and page [default: RUN/plots, and the page in RUN].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Trials for each point of the accuracy and threshold curves.
+    #[arg(long, default_value_t = TRIALS, value_parser = at_least_one)]
+    trials: usize,
+    /// Seed of trials and task sheets.
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
+    /// Alphabet to show on a sheet, as in the archive; may be given again [default: three evaluation
+    /// alphabets].
+    #[arg(long, value_name = "NAME")]
+    alphabet: Vec<String>,
+    /// Print the list of figures as JSON on stdout, instead of the files.
+    #[arg(long)]
+    json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(trials) => Ok(trials),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Args {
+    fn kinds(&self) -> Vec<Kind> {
+        let wanted = |kind: &Kind| self.only.is_empty() || self.only.contains(kind);
+        let all = <Kind as clap::ValueEnum>::value_variants();
+        all.iter().copied().filter(wanted).collect()
+    }
+
+    fn out(&self) -> PathBuf {
+        let default = || self.folder.join(PLOTS);
+        self.out.clone().unwrap_or_else(default)
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
+    if !args.folder.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{} is no folder; name the folder of a run, such as runs/micro",
+            args.folder.display()
+        )));
+    }
+    let out = args.out();
+    create_folder(&out).map_err(Failure::work)?;
+    let mut records = record::read(&out).map_err(Failure::work)?;
+    let drawn = draw(args, &out, &mut records)?;
+    let page = page(args, &out, &records)?;
+    let files = drawn.iter().flat_map(|record| record.files(&out));
+    let files = files.chain([out.join(FIGURES_FILE)]).chain(page);
+    if args.json {
+        let json = serde_json::to_string_pretty(&drawn).map_err(Failure::work)?;
+        println!("{json}");
+    } else {
+        files.for_each(|file| println!("{}", file.display()));
+    }
+    Ok(Verdict::Success)
+}
+
+/// Draws what is wanted and possible.
+fn draw(args: &Args, out: &Path, records: &mut Vec<Record>) -> Result<Vec<Record>, Failure> {
+    let studio = Studio::new(args, out);
+    let mut drawn = Vec::new();
+    let mut reasons = Vec::new();
+    for kind in args.kinds() {
+        let bar = spinner("drawing");
+        let new = studio.draw(kind);
+        bar.finish_and_clear();
+        match new {
+            Ok(new) => {
+                eprintln!("{}: drawn", kind.name());
+                drawn.extend(new.clone());
+                record::replace(out, records, kind, new).map_err(Failure::work)?;
+            }
+            Err(Failure::Work(reason)) if args.only.is_empty() => {
+                eprintln!("{}: left out: {reason}", kind.name());
+                reasons.push(reason);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    match drawn.is_empty() {
+        true => Err(Failure::Work(format!(
+            "nothing could be drawn of {}: {}",
+            args.folder.display(),
+            reasons.first().map_or("", String::as_str)
+        ))),
+        false => Ok(drawn),
+    }
+}
+
+/// Writes the page, and names the figures in `report.md`; a run without a report has neither.
+fn page(args: &Args, out: &Path, records: &[Record]) -> Result<Option<PathBuf>, Failure> {
+    let report = match RunReport::read(&args.folder) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("{REPORT_HTML}: left out: {error}");
+            return Ok(None);
+        }
+    };
+    let model = &report.parity.model_sha256;
+    let current = |record: &&Record| record.model_sha256.as_ref().is_none_or(|of| of == model);
+    let current: Vec<Record> = records.iter().filter(current).cloned().collect();
+    let shown = current
+        .iter()
+        .map(|record| Shown::read(out, record.clone()));
+    let shown = shown
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Failure::work)?;
+    let path = args.out.as_ref().unwrap_or(&args.folder).join(REPORT_HTML);
+    write_whole(&path, html(&report, &shown).as_bytes()).map_err(Failure::work)?;
+    let markdown = args.folder.join(REPORT_MARKDOWN);
+    if let (None, Ok(text)) = (&args.out, std::fs::read_to_string(&markdown)) {
+        let text = mention(&text, PLOTS, &current);
+        write_whole(&markdown, text.as_bytes()).map_err(Failure::work)?;
+    }
+    Ok(Some(path))
+}

@@ -1,0 +1,295 @@
+//! What figures are drawn from: the run's files and the drawings, each read once and only when a
+//! figure needs it.
+
+use std::cell::OnceCell;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use shared::model::ModelView;
+
+use super::super::Failure;
+use super::super::args::Drawings;
+use super::Args;
+use crate::dataset::{Alphabet, Dataset, hex};
+use crate::export::MODEL;
+use crate::metrics::{self, METRICS_FILE};
+use crate::plot::accuracy::{self, AccuracyFigure};
+use crate::plot::alphabets::AlphabetSheet;
+use crate::plot::errors::{self, Gallery};
+use crate::plot::record::{Folder, Kind, Numbers, Record};
+use crate::plot::run_report::RunReport;
+use crate::plot::tasks::{self, Task, TaskSheet};
+use crate::plot::threshold::{self, ThresholdFigure};
+use crate::plot::training::{self, TrainingFigure};
+use crate::plot::{PlotError, csv, json};
+
+/// Alphabet sheets where none is asked for.
+const ALPHABETS: usize = 3;
+/// Whose drawings an alphabet sheet shows.
+const DRAWER: usize = 0;
+
+/// A run on its way onto paper.
+pub(super) struct Studio<'a> {
+    args: &'a Args,
+    out: &'a Path,
+    model: OnceCell<Result<Vec<u8>, Failure>>,
+    drawings: OnceCell<Result<Drawings, Failure>>,
+    evaluation: OnceCell<Result<Dataset, Failure>>,
+}
+
+/// What a cell holds, or the reason why it holds nothing.
+fn get<T>(
+    cell: &OnceCell<Result<T, Failure>>,
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> Result<&T, Failure> {
+    cell.get_or_init(make).as_ref().map_err(Clone::clone)
+}
+
+impl<'a> Studio<'a> {
+    pub(super) fn new(args: &'a Args, out: &'a Path) -> Self {
+        Self {
+            args,
+            out,
+            model: OnceCell::new(),
+            drawings: OnceCell::new(),
+            evaluation: OnceCell::new(),
+        }
+    }
+
+    /// The figures of one kind.
+    pub(super) fn draw(&self, kind: Kind) -> Result<Vec<Record>, Failure> {
+        match kind {
+            Kind::Accuracy => self.accuracy(),
+            Kind::Training => self.training(),
+            Kind::Tasks => self.tasks(),
+            Kind::Alphabets => self.alphabets(),
+            Kind::Errors => self.errors(),
+            Kind::Threshold => self.threshold(),
+        }
+    }
+
+    fn bytes(&self) -> Result<&[u8], Failure> {
+        let path = self.args.folder.join(MODEL);
+        let read = || {
+            std::fs::read(&path).map_err(|error| {
+                let path = path.display();
+                Failure::Work(format!(
+                    "cannot read {path}: {error}; the run is not finished, or no run"
+                ))
+            })
+        };
+        Ok(get(&self.model, read)?)
+    }
+
+    fn model(&self) -> Result<ModelView<'_>, Failure> {
+        ModelView::new_checked(self.bytes()?).map_err(|error| {
+            let path = self.args.folder.join(MODEL);
+            Failure::Work(format!(
+                "{}: {error}; `onelook export RUN` writes it again",
+                path.display()
+            ))
+        })
+    }
+
+    /// The folder for figures about the model.
+    fn folder(&self) -> Result<Folder<'_>, Failure> {
+        Ok(Folder {
+            path: self.out,
+            model_sha256: Some(hex(&Sha256::digest(self.bytes()?))),
+        })
+    }
+
+    fn drawings(&self) -> Result<&Drawings, Failure> {
+        get(&self.drawings, || self.args.data.open())
+    }
+
+    fn evaluation(&self) -> Result<&Dataset, Failure> {
+        get(&self.evaluation, || self.drawings()?.evaluation())
+    }
+
+    fn accuracy(&self) -> Result<Vec<Record>, Failure> {
+        let (model, folder) = (self.model()?, self.folder()?);
+        let background = self.drawings()?.background()?;
+        let Args { trials, seed, .. } = *self.args;
+        let data = [self.evaluation()?, background.training()];
+        let figures = accuracy::measure(model, data, trials, seed).map_err(Failure::work)?;
+        let trained_here =
+            RunReport::read(&self.args.folder).is_ok_and(|report| report.import.is_none());
+        let draw = |(protocol, rows): &(accuracy::Protocol, Vec<accuracy::Row>)| {
+            let figure = AccuracyFigure {
+                protocol: *protocol,
+                rows,
+                trials,
+                trained_here,
+            };
+            let caption = match protocol {
+                accuracy::Protocol::Within => {
+                    "All classes are characters of one alphabet, support set and query by different drawers. More classes leave fewer alphabets that have so many (column alphabets)."
+                }
+                accuracy::Protocol::Mixed => {
+                    "Classes are drawn from all alphabets at once, support set and query by different drawers: easier than within alphabet."
+                }
+            };
+            folder.write(
+                Kind::Accuracy,
+                protocol.stem(),
+                &figure,
+                &Numbers::Csv(csv(rows)?),
+                caption.to_owned(),
+            )
+        };
+        let records = figures.iter().map(draw).collect::<Result<_, PlotError>>();
+        records.map_err(Failure::work)
+    }
+
+    fn training(&self) -> Result<Vec<Record>, Failure> {
+        let path = self.args.folder.join(METRICS_FILE);
+        let metrics = metrics::read(&path).map_err(Failure::work)?;
+        if metrics.is_empty() {
+            let path = path.display();
+            return Err(Failure::Work(format!(
+                "{path} holds no validation yet; wait for the first"
+            )));
+        }
+        let rows = training::rows(&metrics);
+        let figure = TrainingFigure { rows: &rows };
+        let caption = "Held-out background alphabets choose the step that is kept; no evaluation alphabet is looked at.";
+        let folder = Folder {
+            path: self.out,
+            model_sha256: None,
+        };
+        let numbers = Numbers::Csv(csv(&rows).map_err(Failure::work)?);
+        let record = folder.write(
+            Kind::Training,
+            "training",
+            &figure,
+            &numbers,
+            caption.to_owned(),
+        );
+        Ok(vec![record.map_err(Failure::work)?])
+    }
+
+    /// Sheets of all sizes that some alphabet is large enough for.
+    fn tasks(&self) -> Result<Vec<Record>, Failure> {
+        let (model, folder) = (self.model()?, self.folder()?);
+        let mut records = Vec::new();
+        for n_way in tasks::N_WAYS {
+            let task = match Task::draw(model, self.evaluation()?, n_way, self.args.seed) {
+                Err(PlotError::Trials(_)) => {
+                    eprintln!("tasks: {n_way}-way left out: no alphabet has {n_way} characters");
+                    continue;
+                }
+                task => task.map_err(Failure::work)?,
+            };
+            let numbers = Numbers::Json(json(&task).map_err(Failure::work)?);
+            let stem = format!("task-{n_way}way");
+            let caption = "Characters of one evaluation alphabet by one drawer, the query by another. Below each: the network's probability that it is the query's character.";
+            let record = folder.write(
+                Kind::Tasks,
+                &stem,
+                &TaskSheet(&task),
+                &numbers,
+                caption.to_owned(),
+            );
+            records.push(record.map_err(Failure::work)?);
+        }
+        match records.is_empty() {
+            true => Err(Failure::Work(
+                "no evaluation alphabet is large enough for a task".to_owned(),
+            )),
+            false => Ok(records),
+        }
+    }
+
+    fn alphabets(&self) -> Result<Vec<Record>, Failure> {
+        let folder = Folder {
+            path: self.out,
+            model_sha256: None,
+        };
+        let draw = |alphabet: &Alphabet| {
+            let sheet = AlphabetSheet {
+                alphabet,
+                drawer: DRAWER,
+            };
+            let numbers = Numbers::Csv(csv(&sheet.rows())?);
+            let plain = |c: char| {
+                if c.is_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            };
+            let name: String = alphabet.name.chars().map(plain).collect();
+            let caption = "By the first drawer of the archive.".to_owned();
+            folder.write(
+                Kind::Alphabets,
+                &format!("alphabet-{name}"),
+                &sheet,
+                &numbers,
+                caption,
+            )
+        };
+        let evaluation = self.evaluation()?;
+        if self.args.alphabet.is_empty() {
+            let step = evaluation.alphabets.len().div_ceil(ALPHABETS).max(1);
+            let records = evaluation.alphabets.iter().step_by(step).map(draw);
+            return records.collect::<Result<_, _>>().map_err(Failure::work);
+        }
+        let background = self.drawings()?.background()?;
+        let halves = [evaluation, background.training(), background.validation()];
+        let all: Vec<&Alphabet> = halves.iter().flat_map(|half| &half.alphabets).collect();
+        let named = self.args.alphabet.iter().map(|name| {
+            let found = all.iter().find(|alphabet| &alphabet.name == name);
+            draw(found.ok_or_else(|| unheard_of(name, &all))?).map_err(Failure::work)
+        });
+        named.collect()
+    }
+
+    fn errors(&self) -> Result<Vec<Record>, Failure> {
+        let (model, folder) = (self.model()?, self.folder()?);
+        let set = self.drawings()?.lake20()?;
+        let mistakes = errors::mistakes(model, &set).map_err(Failure::work)?;
+        let gallery = Gallery {
+            protocol: &set.protocol,
+            trials: set.trials.len(),
+            mistakes: &mistakes,
+        };
+        let numbers = Numbers::Csv(csv(&mistakes).map_err(Failure::work)?);
+        let caption = "Query, support of the right class, support of the chosen class; below, the network's probability that it is the query's character.";
+        let record = folder.write(
+            Kind::Errors,
+            "errors",
+            &gallery,
+            &numbers,
+            caption.to_owned(),
+        );
+        Ok(vec![record.map_err(Failure::work)?])
+    }
+
+    fn threshold(&self) -> Result<Vec<Record>, Failure> {
+        let (model, folder) = (self.model()?, self.folder()?);
+        let Args { trials, seed, .. } = *self.args;
+        let rows =
+            threshold::measure(model, self.evaluation()?, trials, seed).map_err(Failure::work)?;
+        let figure = ThresholdFigure { rows: &rows };
+        let numbers = Numbers::Csv(csv(&rows).map_err(Failure::work)?);
+        let caption =
+            "Evaluation alphabets; the shipped threshold comes from held-out background alphabets.";
+        let record = folder.write(
+            Kind::Threshold,
+            "threshold",
+            &figure,
+            &numbers,
+            caption.to_owned(),
+        );
+        Ok(vec![record.map_err(Failure::work)?])
+    }
+}
+
+fn unheard_of(name: &str, all: &[&Alphabet]) -> Failure {
+    let names: Vec<&str> = all.iter().map(|alphabet| alphabet.name.as_str()).collect();
+    Failure::Usage(format!(
+        "--alphabet {name}: there is none of that name; there are {}",
+        names.join(", ")
+    ))
+}
