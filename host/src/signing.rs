@@ -181,6 +181,30 @@ mod tests {
         assert_ne!(PrivateKey::generate().unwrap().public(), key.public());
     }
 
+    #[test]
+    fn a_private_key_is_its_owner_s_and_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = PrivateKey::generate().unwrap();
+        let public = key.write_pair(&path).unwrap();
+        #[cfg(unix)]
+        {
+            let mode = std::fs::metadata(&path).unwrap().permissions();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let another = PrivateKey::generate().unwrap();
+        for left in [&public, &path] {
+            let error = another.write_pair(&path).unwrap_err().to_string();
+            assert!(error.contains("is there already"), "{error}");
+            assert_eq!(PrivateKey::read(&path).unwrap().public(), key.public());
+            // First the public key stands in the way, then the private one alone.
+            if left == &public {
+                std::fs::remove_file(left).unwrap();
+            }
+        }
+    }
+
     /// Test 1 of RFC 8032, and what OpenSSL 3 signs with its key.
     #[test]
     fn a_model_is_signed_as_others_do() {
