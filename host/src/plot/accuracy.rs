@@ -94,7 +94,11 @@ impl Protocol {
             Self::Mixed => mixed,
         };
         let n_ways = N_WAYS.into_iter().zip(seed..);
-        // Refused only where there are too few characters: the curve ends there.
+        // Refused only where there are too few characters: the curve ends there. Within alphabet it
+        // ends before: on the few largest alphabets it would be about another task.
+        let n_ways = n_ways.filter(|&(n_way, _)| {
+            self == Self::Mixed || 4 * n_large_enough(data, n_way) >= data.alphabets.len()
+        });
         let drawn = n_ways.map(|(n_way, seed)| draw(data, n_way, 1, trials, seed));
         drawn.filter_map(Result::ok).collect()
     }
@@ -140,20 +144,22 @@ pub fn measure(
 
 fn row(series: Series, set: &TrialSet, data: &Dataset, accuracy: Option<Accuracy>) -> Row {
     let n_way = set.n_way();
-    let large_enough = data
-        .alphabets
-        .iter()
-        .filter(|a| a.characters.len() >= n_way);
     Row {
         protocol: set.protocol.clone(),
         series,
         n_way,
-        alphabets: large_enough.count(),
+        alphabets: n_large_enough(data, n_way),
         correct: accuracy.map(|a| a.correct),
         trials: accuracy.map(|a| a.trials),
         accuracy: accuracy.map_or(1.0 / n_way as f64, |a| a.mean),
         standard_error: accuracy.map_or(0.0, |a| a.standard_error),
     }
+}
+
+/// Alphabets with that many characters.
+fn n_large_enough(data: &Dataset, n_way: usize) -> usize {
+    let alphabets = data.alphabets.iter();
+    alphabets.filter(|a| a.characters.len() >= n_way).count()
 }
 
 /// The curves of one protocol.
@@ -170,6 +176,19 @@ pub struct AccuracyFigure<'a> {
 }
 
 impl AccuracyFigure<'_> {
+    /// The largest N for which every evaluation alphabet has enough characters, when some have not.
+    fn last_with_all(&self) -> Option<usize> {
+        let evaluation = || {
+            let rows = self.rows.iter();
+            rows.filter(|row| row.series == Series::NetworkEvaluation)
+        };
+        let most = evaluation().map(|row| row.alphabets).max()?;
+        let (all, fewer): (Vec<&Row>, Vec<&Row>) =
+            evaluation().partition(|row| row.alphabets == most);
+        let last = all.iter().map(|row| row.n_way).max();
+        last.filter(|_| self.protocol == Protocol::Within && !fewer.is_empty())
+    }
+
     fn curves(&self) -> Vec<Curve> {
         let background = match self.trained_here {
             true => "network, alphabets it was trained on",
@@ -237,12 +256,12 @@ impl Figure for AccuracyFigure<'_> {
     }
 
     fn size(&self) -> [u32; 2] {
-        [820, 620]
+        [820, 640]
     }
 
     fn draw<DB: plotters::prelude::DrawingBackend>(&self, area: &Area<DB>, pen: Pen) -> Drawn<DB> {
         let curves = self.curves();
-        let (head, panel) = area.split_vertically(pen.px(140));
+        let (head, panel) = area.split_vertically(pen.px(162));
         let note = format!(
             "One-shot, {}; {} trials a point, bars: ± 1 standard error",
             self.protocol.name(),
@@ -251,6 +270,12 @@ impl Figure for AccuracyFigure<'_> {
         let letters = beside(pen.bold(super::chart::LETTERS + 1, super::chart::INK));
         head.draw_text(&note, &letters, pen.at(84, 24))?;
         legend(&head, pen, [90, 56], &curves)?;
+        if let Some(n_way) = self.last_with_all() {
+            let words =
+                format!("Beyond N = {n_way} only the larger alphabets have enough characters.");
+            let letters = beside(pen.text(super::chart::LETTERS - 1, GREY));
+            head.draw_text(&words, &letters, pen.at(90, 146))?;
+        }
         let most = self.rows.iter().map(|row| row.n_way).max().unwrap_or(2);
         let x = Axis::new("N, classes to choose from", 0.0..most as f64 + 2.0, 7);
         let y = Axis::new("accuracy (%)", 0.0..102.0, 5);

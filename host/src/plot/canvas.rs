@@ -10,7 +10,8 @@ use plotters::coord::Shift;
 use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
-    Color, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE, register_font,
+    Color, FontDesc, FontFamily, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE,
+    register_font,
 };
 
 use super::PlotError;
@@ -76,8 +77,8 @@ impl Pen {
     /// The same, bold.
     #[must_use]
     pub fn bold(self, size: i32, color: RGBColor) -> TextStyle<'static> {
-        let font = (FONT, self.px(size)).into_font();
-        font.style(FontStyle::Bold).color(&color)
+        let family = FontFamily::Name(FONT);
+        FontDesc::new(family, f64::from(self.px(size)), FontStyle::Bold).color(&color)
     }
 }
 

@@ -101,7 +101,7 @@ fn round_numbers(range: &Range<f64>, n: usize) -> Vec<f64> {
     let rough = (range.end - range.start).max(f64::MIN_POSITIVE) / n.max(1) as f64;
     let power = 10_f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-    let step = steps.into_iter().find(|&step| step >= rough * 0.999);
+    let step = steps.into_iter().find(|&step| step >= rough * 0.9);
     let step = step.unwrap_or(rough);
     let (first, last) = ((range.start / step).ceil(), (range.end / step).floor());
     let count = (last - first).max(0.0) as usize;
@@ -316,7 +316,10 @@ mod tests {
             round_numbers(&(0.0..100.0), 5),
             [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
         );
-        assert_eq!(round_numbers(&(0.0..62.0), 6), [0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(
+            round_numbers(&(0.0..42.0), 4),
+            [0.0, 10.0, 20.0, 30.0, 40.0]
+        );
         assert_eq!(
             round_numbers(&(78.0..90.0), 6),
             [78.0, 80.0, 82.0, 84.0, 86.0, 88.0, 90.0]

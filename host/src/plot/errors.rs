@@ -26,8 +26,8 @@ const SHOWN: usize = 36;
 const COLUMNS: usize = 3;
 /// Sides and gaps in units.
 const SIDE: i32 = 84;
-const PITCH: i32 = 104;
-const CARD: [i32; 2] = [350, 168];
+const PITCH: i32 = 114;
+const CARD: [i32; 2] = [386, 158];
 const TOP: i32 = 90;
 
 /// A wrong decision.
@@ -141,7 +141,7 @@ impl Figure for Gallery<'_> {
 
 impl Mistake {
     fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, pen: Pen, [x, y]: [i32; 2]) -> Drawn<DB> {
-        let edge = [pen.at(x, y - 8), pen.at(x + CARD[0] - 40, y - 8)];
+        let edge = [pen.at(x, y - 8), pen.at(x + CARD[0] - 56, y - 8)];
         area.draw(&PathElement::new(edge, pen.line(FAINT, 1)))?;
         let name = format!("trial {}", self.trial);
         area.draw_text(&name, &pen.text(LETTERS - 2, GREY), pen.at(x, y))?;
@@ -160,7 +160,7 @@ impl Mistake {
                 side: SIDE,
                 frame,
                 caption,
-                letters: LETTERS - 3,
+                letters: LETTERS - 2,
             };
             cell.draw(area, pen)?;
         }

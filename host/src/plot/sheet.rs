@@ -17,7 +17,7 @@ use crate::dataset::Drawing;
 /// A thin frame around every drawing.
 const PAPER_EDGE: RGBColor = RGBColor(200, 200, 200);
 /// From the frame to the caption, in units.
-const CAPTION_GAP: i32 = 4;
+const CAPTION_GAP: i32 = 9;
 
 /// One drawing on a sheet.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 //!
 //! In: a calibrated model and the evaluation alphabets. Out: a [`Row`] for each threshold on a curve,
 //! the [`Shipped`] point that a device starts with, and the [`ThresholdFigure`]. The shipped threshold
-//! comes from held-out background alphabets: that it meets its rate here is a result, not a fit.
+//! comes from held-out background alphabets: what rate it has here is a result, not a fit.
 
+use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use serde::Serialize;
 use shared::decide::{DEFAULT_FAR_PPM, Decision, Policy};
@@ -22,8 +23,8 @@ use crate::trials::Accuracy;
 const N_WAYS: [usize; 2] = [5, 20];
 /// Points of a curve for each power of ten.
 const PER_DECADE: f64 = 16.0;
-/// Left end of the axis: 0.1 %.
-const LEAST_RATE: f64 = 1e-3;
+/// Left end of the axis: 0.03 %.
+const LEAST_RATE: f64 = 3e-4;
 
 /// One threshold on one curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -206,6 +207,12 @@ fn point(row: &Row) -> [f64; 3] {
     ]
 }
 
+/// One standard error of the rate to both sides, as [`point`] has it.
+fn rate_error(row: &Row) -> [f64; 2] {
+    let error = row.false_accepts_standard_error;
+    [-error, error].map(|error| (row.false_accepts + error).max(LEAST_RATE).log10())
+}
+
 impl Figure for ThresholdFigure<'_> {
     fn title(&self) -> String {
         "Unknown marks: true accepts against false accepts".to_owned()
@@ -220,7 +227,7 @@ impl Figure for ThresholdFigure<'_> {
         let title = beside(pen.bold(LETTERS + 1, INK));
         let trials = self.rows.first().map_or(0, |row| row.enrolled_trials);
         let words = format!(
-            "Evaluation alphabets, 1 sample a class, {trials} trials; bands: ± 1 standard error"
+            "Evaluation alphabets, 1 sample a class, {trials} trials; bands, bars: ± 1 standard error"
         );
         head.draw_text(&words, &title, pen.at(84, 24))?;
         let (curves, shipped) = (self.curves(false), self.curves(true));
@@ -228,23 +235,27 @@ impl Figure for ThresholdFigure<'_> {
         let note = beside(pen.text(LETTERS, INK));
         let rate = f64::from(DEFAULT_FAR_PPM) / 1e6;
         let words = format!(
-            "Markers: the shipped threshold, which aims at {} % false accepts",
+            "Markers: the shipped threshold; it aims at {} % false accepts (grey line)",
             100.0 * rate
         );
         head.draw_text(&words, &note, pen.at(90, 148))?;
         let x = Axis {
             name: "false accepts: unknown marks that are accepted (%)",
             range: LEAST_RATE.log10()..0.0,
-            ticks: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+            ticks: [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
                 .map(f64::log10)
                 .into(),
-            format: |log| format!("{}", (1e3 * 10_f64.powf(log)).round() / 10.0),
+            format: |log| format!("{}", (1e4 * 10_f64.powf(log)).round() / 100.0),
         };
         let y = Axis::new("true accepts: right and accepted (%)", 0.0..102.0, 5);
         let place = axes(&panel, pen, [&x, &y])?;
         let aim = [0.0, 102.0].map(|y| place(rate.log10(), y));
-        let aim = plotters::element::PathElement::new(aim.to_vec(), pen.line(GREY, 1));
+        let aim = PathElement::new(aim.to_vec(), pen.line(GREY, 1));
         panel.draw(&aim)?;
+        for row in self.rows.iter().filter(|row| row.shipped) {
+            let ends = rate_error(row).map(|x| place(x, 100.0 * row.true_accepts));
+            panel.draw(&PathElement::new(ends.to_vec(), pen.line(INK, 1)))?;
+        }
         let mut curves = curves.iter().chain(&shipped);
         curves.try_for_each(|curve| curve.draw(&panel, pen, &place))
     }
