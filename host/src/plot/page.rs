@@ -98,6 +98,7 @@ pub fn html(report: &RunReport, figures: &[Shown]) -> String {
                 (of(&[Kind::Threshold]))
                 h2 { "Parity" }
                 (parity(&report.parity))
+                h2 { "Training, tasks, mistakes, alphabets" }
                 (of(&[Kind::Training, Kind::Tasks, Kind::Errors, Kind::Alphabets]))
                 h2 { "Wall time" }
                 ul { @for stage in &report.stages { li { (stage.name) ": " (format!("{:.1} s", stage.seconds)) } } }
