@@ -151,3 +151,56 @@ fn page(args: &Args, out: &Path, records: &[Record]) -> Result<Option<PathBuf>, 
     }
     Ok(Some(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Failure};
+    use super::*;
+
+    fn plot(folder: &Path, flags: &[&str]) -> Result<Verdict, Failure> {
+        let folder = folder.to_str().unwrap();
+        let words = ["onelook", "plot", folder, "--dataset", "synthetic"];
+        Cli::try_parse_from(words.iter().chain(flags))
+            .unwrap()
+            .run()
+    }
+
+    const LINE: &str = r#"{"step":10,"loss":2,"learning_rate":0.1,"validation_accuracy":0.5,"validation_standard_error":0.1,"seconds":1,"images_per_second":2}"#;
+
+    /// What is not there is left out, and an error when it is asked for.
+    #[test]
+    fn draws_what_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let refused = plot(&at.join("nowhere"), &[]).unwrap_err();
+        assert!(matches!(refused, Failure::Usage(_)), "{refused}");
+        let refused = plot(at, &["--only", "training"]).unwrap_err();
+        assert!(refused.to_string().contains("metrics.jsonl"), "{refused}");
+        std::fs::write(at.join("metrics.jsonl"), "").unwrap();
+        let refused = plot(at, &["--only", "training"]).unwrap_err();
+        assert!(
+            refused.to_string().contains("no validation yet"),
+            "{refused}"
+        );
+        std::fs::write(at.join("metrics.jsonl"), LINE).unwrap();
+        // No model: the training curve and the alphabets are all there is.
+        plot(at, &[]).unwrap();
+        let records = record::read(&at.join(PLOTS)).unwrap();
+        let kinds: Vec<Kind> = records.iter().map(|record| record.kind).collect();
+        assert_eq!(kinds[..2], [Kind::Training, Kind::Alphabets]);
+        let files = records
+            .iter()
+            .flat_map(|record| record.files(&at.join(PLOTS)));
+        files.for_each(|file| assert!(file.exists(), "{}", file.display()));
+        let refused = plot(at, &["--only", "tasks"]).unwrap_err();
+        assert!(refused.to_string().contains("model.onelook"), "{refused}");
+        let refused = plot(at, &["--only", "alphabets", "--alphabet", "Nowhere"]).unwrap_err();
+        assert!(
+            refused.to_string().contains("synthetic_evaluation_00"),
+            "{refused}"
+        );
+        assert!(!at.join(REPORT_HTML).exists());
+    }
+}

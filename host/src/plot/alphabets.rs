@@ -1,6 +1,6 @@
 //! Alphabet sheets: every character of one alphabet, by one drawer.
 //!
-//! In: an [`Alphabet`]. Out: an [`AlphabetSheet`], and [`rows`] for its CSV.
+//! In: an [`Alphabet`]. Out: an [`AlphabetSheet`], and its rows for a CSV.
 
 use plotters::prelude::DrawingBackend;
 use serde::Serialize;

@@ -98,6 +98,7 @@ pub fn html(report: &RunReport, figures: &[Shown]) -> String {
                 (of(&[Kind::Threshold]))
                 h2 { "Parity" }
                 (parity(&report.parity))
+                h2 { "Training, tasks, mistakes, alphabets" }
                 (of(&[Kind::Training, Kind::Tasks, Kind::Errors, Kind::Alphabets]))
                 h2 { "Wall time" }
                 ul { @for stage in &report.stages { li { (stage.name) ": " (format!("{:.1} s", stage.seconds)) } } }
@@ -142,7 +143,7 @@ fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -1,7 +1,7 @@
 //! What a threshold for unknown marks costs: true accepts against false accepts.
 //!
 //! In: a calibrated model and the evaluation alphabets. Out: a [`Row`] for each threshold on a curve,
-//! the [`Shipped`] point that a device starts with, and the [`ThresholdFigure`]. The shipped threshold
+//! the point that a device starts with, and the [`ThresholdFigure`]. The shipped threshold
 //! comes from held-out background alphabets: what rate it has here is a result, not a fit.
 
 use plotters::element::PathElement;
