@@ -3,15 +3,20 @@
 //! In: a step and the workbench, which remembers what has been installed and built. Out: the step's
 //! outcome. Whatever builds, builds with the same features, so that nothing is compiled twice.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tools::firmware::{self, AN386, AN547, BOARDS, Board, Program, TARGETS};
+use tools::firmware::{self, AN386, BOARDS, Board, Program, TARGETS};
 use tools::{Progress, SetupError, fuzz, layers, libtorch, miri, onnxruntime, process, qemu, repo};
 
 use super::setup;
 use super::test::{Outcome, Step};
+use tally::Tally;
+
+mod on_boards;
+mod tally;
 
 /// What one run has at hand. A step that is run alone gets here what an earlier one would have left.
 pub(crate) struct Workbench {
@@ -89,23 +94,26 @@ pub(crate) fn run(step: Step, bench: &mut Workbench) -> Outcome {
         Step::Build => build(bench),
         Step::Clippy => clippy(bench),
         Step::Doc => doc(bench),
-        Step::Firmware => build_firmware(bench),
-        Step::Selftest => selftest(bench),
+        Step::Firmware => on_boards::build(bench),
+        Step::Selftest => Ok(on_boards::selftest(bench)),
         Step::Layers => layers::check().map(Outcome::passed),
-        Step::Devices => devices(bench),
-        Step::Engine => weigh_engines(bench),
-        Step::Bench => bench_firmware(bench),
-        Step::Shared => build_shared(bench),
+        Step::Devices => Ok(on_boards::devices(bench)),
+        Step::Engine => on_boards::weigh_engines(bench),
+        Step::Bench => Ok(on_boards::measure(bench)),
+        Step::Shared => on_boards::build_shared(bench),
         Step::Test => test(bench),
         Step::Miri => miri(bench),
         Step::Fuzz => fuzz_all(bench),
         Step::TrainSmoke => train_smoke(bench),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        let text = error.to_string();
-        Outcome::failed(text.lines().next().unwrap_or_default())
-    })
+    result.unwrap_or_else(|error| broke(&error))
+}
+
+/// Says an error whole, and its first line for the table.
+fn broke(error: &impl Display) -> Outcome {
+    eprintln!("error: {error}");
+    let text = error.to_string();
+    Outcome::failed(text.lines().next().unwrap_or_default())
 }
 
 type Result<T, E = SetupError> = std::result::Result<T, E>;
@@ -163,100 +171,6 @@ fn doc(bench: &mut Workbench) -> Result<Outcome> {
     command.env("RUSTDOCFLAGS", "-D warnings");
     show(command, COMPILER)?;
     Ok(Outcome::passed(""))
-}
-
-fn build_firmware(bench: &mut Workbench) -> Result<Outcome> {
-    let mut notes = Vec::new();
-    for built in bench.firmware()? {
-        let Built {
-            board,
-            trials,
-            device,
-        } = built;
-        let functions = firmware::audit(trials)? + firmware::audit(device)?;
-        let kernels = firmware::kernels(trials, *board)?;
-        let size = firmware::size(device)?;
-        let (name, flash, ram) = (board.name, size.flash(), size.ram());
-        notes.push(format!(
-            "{name}: {functions} symbols, {kernels} DSP or Helium instructions in kernels, the device has flash {flash}, RAM {ram}"
-        ));
-    }
-    let signed = bench.signed()?;
-    firmware::audit(&signed)?;
-    let flash = firmware::size(&signed)?.flash();
-    notes.push(format!("with a key for models {flash} on {}", AN386.name));
-    let notes = notes.join("; ");
-    Ok(Outcome::passed(format!("no heap, no panic; {notes}")))
-}
-
-/// Every operator against its reference, on the target.
-fn selftest(bench: &mut Workbench) -> Result<Outcome> {
-    let mut notes = Vec::new();
-    for board in BOARDS {
-        match firmware::selftest(board, &bench.progress) {
-            Ok(problems) => notes.push(format!("{}: {problems}", board.name)),
-            Err(error) => {
-                eprintln!("error: {error}");
-                let text = error.to_string();
-                return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
-            }
-        }
-    }
-    let notes = notes.join(", ");
-    Ok(Outcome::passed(format!("problems solved on {notes}")))
-}
-
-/// Link, clock, flash, camera and watchdog, with a power cut in between.
-fn devices(bench: &mut Workbench) -> Result<Outcome> {
-    let mut notes = Vec::new();
-    for board in BOARDS {
-        match firmware::devices(board, &bench.progress) {
-            Ok(right) => notes.push(format!("{}: {right}", board.name)),
-            Err(error) => {
-                eprintln!("error: {error}");
-                let text = error.to_string();
-                return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
-            }
-        }
-    }
-    let notes = notes.join(", ");
-    Ok(Outcome::passed(format!("right answers of {notes}")))
-}
-
-/// What parsing, encoding and deciding take of the flash.
-fn weigh_engines(bench: &mut Workbench) -> Result<Outcome> {
-    let mut notes = Vec::new();
-    for board in [AN386, AN547] {
-        let report = super::engine::report(board, &bench.progress)?;
-        bench.progress.note(&report.text);
-        notes.push(format!("{}: {} bytes", board.name, report.portable));
-    }
-    Ok(Outcome::passed(format!("portable, {}", notes.join("; "))))
-}
-
-/// Instructions against the baselines, after every operator was checked on the target.
-fn bench_firmware(bench: &mut Workbench) -> Result<Outcome> {
-    let checked = match super::bench::check(&BOARDS, &bench.progress) {
-        Ok(checked) => checked,
-        Err(error) => {
-            eprintln!("error: {error}");
-            let text = error.to_string();
-            return Ok(Outcome::failed(text.lines().next().unwrap_or_default()));
-        }
-    };
-    bench.progress.note(&checked.text);
-    Ok(Outcome {
-        passed: checked.compared.saturating_sub(checked.failures),
-        failed: checked.failures,
-        note: checked.summary(),
-    })
-}
-
-fn build_shared(bench: &mut Workbench) -> Result<Outcome> {
-    for target in firmware::SHARED_TARGETS {
-        firmware::build_shared(target, &bench.progress)?;
-    }
-    Ok(Outcome::passed(firmware::SHARED_TARGETS.join(", ")))
 }
 
 fn test(bench: &mut Workbench) -> Result<Outcome> {
@@ -411,87 +325,9 @@ fn broken(command: &Command, error: &std::io::Error) -> SetupError {
     }
 }
 
-/// The sum of the lines that end each test program.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Tally {
-    /// Reads `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines count nothing.
-    fn read(&mut self, line: &str) {
-        let Some(counts) = line.strip_prefix("test result: ") else {
-            return;
-        };
-        for part in counts.split(['.', ';']) {
-            let mut words = part.split_whitespace();
-            let count = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            match words.next() {
-                Some("passed") => self.passed += count,
-                Some("failed") => self.failed += count,
-                Some("ignored") => self.ignored += count,
-                _ => {}
-            }
-        }
-    }
-
-    fn outcome(self, ended_well: bool) -> Outcome {
-        let Self {
-            passed,
-            failed,
-            ignored,
-        } = self;
-        let mut note = format!("{passed} tests passed, {failed} failed, {ignored} ignored");
-        // A test that does not compile or crashes its program prints no such line.
-        let unseen = !ended_well && failed == 0;
-        if unseen {
-            note.push_str("; a test program did not compile or crashed");
-        }
-        Outcome {
-            passed,
-            failed: failed + u64::from(unseen),
-            note,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tests_are_counted_and_a_crash_is_no_success() {
-        let mut tally = Tally::default();
-        tally.read("test a::b ... ok");
-        tally.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.52s");
-        tally.read("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s");
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 16,
-                failed: 2,
-                ignored: 1
-            }
-        );
-        assert_eq!(tally.outcome(false).failed, 2);
-        let crashed = Tally {
-            passed: 3,
-            ..Tally::default()
-        }
-        .outcome(false);
-        assert_eq!((crashed.passed, crashed.failed), (3, 1));
-        assert_eq!(
-            Tally {
-                passed: 3,
-                ..Tally::default()
-            }
-            .outcome(true)
-            .failed,
-            0
-        );
-    }
 
     #[test]
     fn output_is_seen_line_by_line_and_the_end_is_reported() {
