@@ -9,7 +9,7 @@ use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::decide::{
     CALIBRATED_CLASSES, CALIBRATED_PPM, Calibration, CalibrationRepr, DecideError,
     GENUINE_PERMILLE, Policy, Thresholds, decide,
@@ -148,7 +148,7 @@ impl<'d, 'm> Pool<'d, 'm> {
 }
 
 /// A model's calibration for people and programs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationReport {
     /// Unknown marks drawn for each number of classes.
     pub draws: u32,
@@ -165,7 +165,7 @@ pub struct CalibrationReport {
 }
 
 /// Thresholds for a number of classes, in the order of [`CalibrationReport::far_ppm`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationRow {
     /// Enrolled classes.
     pub classes: u32,

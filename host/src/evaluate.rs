@@ -5,15 +5,13 @@
 //! are pooled by mean, by maximum and as a device does it.
 //!
 //! Reading order: this file, [`alphabets`] (which script a trial is of), [`figures`] (what comes
-//! out, also as JSON) and [`tables`], [`confusions`] and [`sheet`] (the worst trials, as a picture), [`open`]
-//! (unknown marks).
+//! out, also as JSON) and [`tables`], [`confusions`] (the worst trials), [`open`] (unknown marks).
 
 pub mod alphabets;
 pub mod confusions;
 pub mod embedded;
 pub mod figures;
 pub mod open;
-pub mod sheet;
 pub mod tables;
 
 use std::collections::HashMap;

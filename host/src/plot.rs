@@ -12,7 +12,6 @@ pub mod chart;
 pub mod errors;
 pub mod page;
 pub mod record;
-pub mod run_report;
 pub mod sheet;
 pub mod tasks;
 pub mod threshold;

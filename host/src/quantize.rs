@@ -12,7 +12,7 @@ pub mod exact;
 pub mod net;
 pub mod round;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::model::CertificateError;
 use shared::quant::MAX_SHIFT;
 use shared::shape::{Hwc, ShapeError};
@@ -28,7 +28,7 @@ pub use net::{
 use round::{RoundError, round_filters, round_head};
 
 /// What rounding the activations cost, measured on the calibration images.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuantReport {
     /// Calibration images.
     pub images: usize,
@@ -43,7 +43,7 @@ pub struct QuantReport {
 }
 
 /// One layer in a [`QuantReport`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerReport {
     /// Index in [`crate::spec::NetSpec::layers`].
     pub layer: usize,

@@ -4,6 +4,7 @@
 //! protocol and engine and stands beside its trial count and standard error.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,12 @@ pub const REPORT_JSON: &str = "report.json";
 pub const REPORT_MARKDOWN: &str = "report.md";
 
 /// Everything a run measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Name of the run's folder.
     pub name: String,
     /// Version of this program.
-    pub version: &'static str,
+    pub version: String,
     /// SHA-256 of the resolved configuration.
     pub config_hash: String,
     /// What the network costs on a device.
@@ -50,7 +51,7 @@ pub struct Report {
 }
 
 /// What the network costs on a device.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Network {
     /// Preset, or `custom`.
     pub preset: String,
@@ -90,7 +91,7 @@ pub struct Training {
 }
 
 /// Where a network comes from that was trained elsewhere.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Import {
     /// Name of the ONNX file.
     pub file: String,
@@ -107,7 +108,7 @@ pub struct Import {
 }
 
 /// One accuracy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// Which trials.
     pub protocol: String,
@@ -120,15 +121,37 @@ pub struct Row {
 }
 
 /// Wall time of a stage.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stage {
     /// Which.
-    pub name: &'static str,
+    pub name: String,
     /// How long.
     pub seconds: f64,
 }
 
+/// The report of a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {message}; `onelook export RUN` writes it again")]
+pub struct ReportError {
+    path: PathBuf,
+    message: String,
+}
+
 impl Report {
+    /// Reads `report.json` of the run in `folder`.
+    ///
+    /// # Errors
+    /// [`ReportError`] when it is not there, or not a report of this version.
+    pub fn read(folder: &Path) -> Result<Self, ReportError> {
+        let path = folder.join(REPORT_JSON);
+        let failed = |message: String| ReportError {
+            path: path.clone(),
+            message,
+        };
+        let bytes = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+    }
+
     /// The accuracies as a Markdown table.
     #[must_use]
     pub fn table(&self) -> String {

@@ -487,7 +487,7 @@ impl NetSpec {
 }
 
 /// A layer of the encoder, or the head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Index in [`NetSpec::layers`].

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::model::FormatError;
 
 use crate::engine::float::Float;
@@ -32,7 +32,7 @@ pub const PROBABILITY_TOLERANCE: f64 = 1e-6;
 pub const FLOAT_TOLERANCE: f64 = 1e-4;
 
 /// What was compared, and what differs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerifyReport {
     /// SHA-256 of `model.onelook`.
     pub model_sha256: String,
@@ -53,7 +53,7 @@ pub struct VerifyReport {
 }
 
 /// One engine on the integer network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineReport {
     /// Which engine.
     pub engine: String,
@@ -72,7 +72,7 @@ pub struct EngineReport {
 }
 
 /// One engine on the float network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FloatReport {
     /// Which engine.
     pub engine: String,

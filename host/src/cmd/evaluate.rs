@@ -15,10 +15,12 @@ use clap::ValueEnum;
 use super::args::SubjectArgs;
 use super::{Failure, Verdict};
 use crate::evaluate::alphabets::Catalogue;
-use crate::evaluate::figures::{Agreement, Figures};
-use crate::evaluate::sheet::sheet;
+use crate::evaluate::figures::{Agreement, Figures, Shots};
 use crate::evaluate::tables;
 use crate::export::Bundle;
+use crate::files::write_whole;
+use crate::plot::canvas::png;
+use crate::plot::errors::Gallery;
 use contest::Contest;
 use material::Material;
 pub(super) use standard::{float_rows, model_rows, standard_trials};
@@ -183,9 +185,19 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     };
     let figures = contest.run()?;
     if let (Some(path), Some(drawn)) = (&args.confusions, material.drawn.first()) {
-        sheet(&drawn.set, &figures.confusions)
-            .write_png(path)
-            .map_err(Failure::work)?;
+        // That of the first engine on the first trials, as a device decides them.
+        let decided = figures
+            .figures
+            .iter()
+            .find(|figure| matches!(figure.shots, Shots::One | Shots::Device));
+        let accuracy = decided.map(|figure| figure.accuracy);
+        let gallery = Gallery {
+            set: &drawn.set,
+            wrong: accuracy.map_or(0, |accuracy| accuracy.trials - accuracy.correct),
+            confusions: &figures.confusions,
+        };
+        let picture = png(&gallery).map_err(Failure::work)?;
+        write_whole(path, &picture).map_err(Failure::work)?;
         eprintln!("confusions: {}", path.display());
     }
     show(args, &figures)?;

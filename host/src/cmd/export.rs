@@ -99,13 +99,12 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// How the network was trained, by the folder's report of an earlier export.
     fn training(&self) -> Option<Training> {
-        let report = std::fs::read(self.folder.join(REPORT_JSON)).ok()?;
-        let report: serde_json::Value = serde_json::from_slice(&report).ok()?;
+        let report = Report::read(self.folder).ok()?;
         // By the text: an older program may have written the same configuration otherwise.
         let text = std::fs::read_to_string(self.folder.join(CONFIG_FILE)).ok()?;
-        let same = report["config_hash"] == hash_of(&text)
+        let same = report.config_hash == hash_of(&text)
             && Config::parse(&text).is_ok_and(|config| config == *self.config);
-        same.then(|| serde_json::from_value(report["training"].clone()).ok())?
+        report.training.filter(|_| same)
     }
 
     /// Quantizes, exports, measures, verifies, reports.
@@ -152,7 +151,7 @@ impl Job<'_> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: self.config.hash(),
             network: Network {
                 preset: self.config.preset.clone(),
@@ -218,7 +217,7 @@ struct Clock {
 impl Clock {
     fn new(training: Option<&Training>) -> Self {
         let stages = training.map(|t| Stage {
-            name: "train",
+            name: "train".to_owned(),
             seconds: t.seconds,
         });
         Self {
@@ -231,7 +230,10 @@ impl Clock {
     fn stage(&mut self, name: &'static str) {
         let seconds = self.started.elapsed().as_secs_f64();
         eprintln!("{name}: {seconds:.1} s");
-        self.stages.push(Stage { name, seconds });
+        self.stages.push(Stage {
+            name: name.to_owned(),
+            seconds,
+        });
         self.started = Instant::now();
     }
 }

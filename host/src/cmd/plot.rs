@@ -7,8 +7,7 @@ use super::{Failure, Verdict, spinner};
 use crate::files::{create_folder, write_whole};
 use crate::plot::page::{REPORT_HTML, Shown, html, mention};
 use crate::plot::record::{self, FIGURES_FILE, Kind, Record};
-use crate::plot::run_report::RunReport;
-use crate::report::REPORT_MARKDOWN;
+use crate::report::{REPORT_MARKDOWN, Report};
 
 mod studio;
 
@@ -126,7 +125,7 @@ fn draw(args: &Args, out: &Path, records: &mut Vec<Record>) -> Result<Vec<Record
 
 /// Writes the page, and names the figures in `report.md`; a run without a report has neither.
 fn page(args: &Args, out: &Path, records: &[Record]) -> Result<Option<PathBuf>, Failure> {
-    let report = match RunReport::read(&args.folder) {
+    let report = match Report::read(&args.folder) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("{REPORT_HTML}: left out: {error}");

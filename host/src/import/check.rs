@@ -4,7 +4,7 @@
 //! both say of pairs of images, as a share of the largest value. It shows that folding changed
 //! nothing; what rounding to integers changes is measured by the accuracies of a report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::shape::Hwc;
 
 use super::Output;
@@ -19,7 +19,7 @@ use crate::layout::hwc_to_chw;
 pub const TOLERANCE: f64 = 1e-4;
 
 /// What was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// Pairs of images.
     pub pairs: usize,

@@ -1,116 +1,78 @@
-//! The error gallery: every wrong decision of a set of trials, the surest first.
+//! The error gallery: wrong decisions, the surest first.
 //!
-//! In: Lake's runs and a model. Out: [`Mistake`]s with the probabilities of the right and of the
-//! chosen class, and the [`Gallery`] that shows them.
-
-use std::sync::Arc;
+//! In: [`Confusion`]s and the trials that they are of. Out: the [`Gallery`] that shows them: names, then
+//! the query, the right class's drawing and the chosen one's. `onelook plot` draws it of Lake's runs,
+//! `onelook evaluate --confusions` of whatever was asked for.
 
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use serde::Serialize;
-use shared::decide::nearest;
-use shared::model::ModelView;
 
-use super::PlotError;
 use super::canvas::{Area, Drawn, Figure, Pen, beside};
 use super::chart::{FAINT, GREEN, GREY, INK, LETTERS, VERMILION};
 use super::sheet::Cell;
-use super::tasks::percent;
-use crate::dataset::Drawing;
-use crate::evaluate::embedded::Embedded;
-use crate::trials::{Trial, TrialSet};
+use crate::evaluate::confusions::Confusion;
+use crate::trials::TrialSet;
 
-/// Most mistakes on a sheet.
-const SHOWN: usize = 36;
-/// Mistakes in a row of the sheet.
+/// Most confusions on a sheet.
+pub const SHOWN: usize = 36;
+/// Confusions in a row of the sheet.
 const COLUMNS: usize = 3;
 /// Sides and gaps in units.
 const SIDE: i32 = 84;
 const PITCH: i32 = 114;
-const CARD: [i32; 2] = [386, 158];
+const CARD: [i32; 2] = [386, 176];
 const TOP: i32 = 90;
+/// Letters of a line that a card has room for.
+const LINE: usize = 50;
 
-/// A wrong decision.
+/// A confusion as a line of a table.
 #[derive(Debug, Serialize)]
-pub struct Mistake {
-    /// Number of the trial, counted from 1 in the order of the set.
-    pub trial: usize,
-    /// The right class, counted from 1 in the order of the support set.
-    pub answer: usize,
-    /// The chosen class, likewise.
-    pub chosen: usize,
-    /// Probability that query and support of the right class are the same character.
-    pub probability_right: f32,
-    /// The same for the chosen class.
-    pub probability_chosen: f32,
-    #[serde(skip)]
-    drawings: [Arc<Drawing>; 3],
+pub struct Row<'a> {
+    /// Number of the trial, counted from 0 in the order of the set.
+    trial: usize,
+    alphabet: &'a str,
+    character: &'a str,
+    chosen_alphabet: &'a str,
+    chosen_character: &'a str,
+    /// Real logit of the right class less that of the chosen one.
+    margin: f64,
 }
 
-/// The wrong decisions of one-shot trials, those first of which the network was surest.
-///
-/// # Errors
-/// [`PlotError::Evaluate`] naming the drawing that cannot be used.
-pub fn mistakes(model: ModelView<'_>, set: &TrialSet) -> Result<Vec<Mistake>, PlotError> {
-    let embedded = Embedded::new(model, &set.images)?;
-    let mut mistakes = Vec::new();
-    for (index, trial) in set.trials.iter().enumerate() {
-        mistakes.extend(mistake(model, &embedded, set, (index, trial))?);
-    }
-    let lead = |mistake: &Mistake| mistake.probability_chosen - mistake.probability_right;
-    mistakes.sort_by(|a, b| lead(b).total_cmp(&lead(a)));
-    Ok(mistakes)
-}
-
-fn mistake(
-    model: ModelView<'_>,
-    embedded: &Embedded<'_>,
-    set: &TrialSet,
-    (index, trial): (usize, &Trial),
-) -> Result<Option<Mistake>, PlotError> {
-    let query = &set.images[trial.query];
-    let shots: Vec<&Arc<Drawing>> = trial
-        .support
-        .iter()
-        .flatten()
-        .map(|&shot| &set.images[shot])
-        .collect();
-    let logits = shots.iter().map(|shot| embedded.logit(query, shot));
-    let logits = logits.collect::<Result<Vec<i32>, _>>()?;
-    let wrong = nearest(logits.iter().copied()).filter(|&(chosen, _)| chosen != trial.answer);
-    Ok(wrong.map(|(chosen, _)| {
-        let probability = |class: usize| model.decider().probability(logits[class]);
-        Mistake {
-            trial: index + 1,
-            answer: trial.answer + 1,
-            chosen: chosen + 1,
-            probability_right: probability(trial.answer),
-            probability_chosen: probability(chosen),
-            drawings: [query, shots[trial.answer], shots[chosen]].map(Arc::clone),
+impl<'a> From<&'a Confusion> for Row<'a> {
+    fn from(confusion: &'a Confusion) -> Self {
+        let Confusion { right, chosen, .. } = confusion;
+        Self {
+            trial: confusion.trial,
+            alphabet: &right[0],
+            character: &right[1],
+            chosen_alphabet: &chosen[0],
+            chosen_character: &chosen[1],
+            margin: confusion.margin,
         }
-    }))
+    }
 }
 
-/// The sheet of all mistakes, as far as there is room.
+/// The sheet of confusions, as far as there is room.
 #[derive(Debug)]
 pub struct Gallery<'a> {
-    /// Name of the trials.
-    pub protocol: &'a str,
-    /// How many there were.
-    pub trials: usize,
-    /// Those that went wrong.
-    pub mistakes: &'a [Mistake],
+    /// The trials.
+    pub set: &'a TrialSet,
+    /// How many of them were decided wrong.
+    pub wrong: usize,
+    /// The surest of these, each query and choice once.
+    pub confusions: &'a [Confusion],
 }
 
 impl Gallery<'_> {
-    fn shown(&self) -> &[Mistake] {
-        &self.mistakes[..self.mistakes.len().min(SHOWN)]
+    fn shown(&self) -> &[Confusion] {
+        &self.confusions[..self.confusions.len().min(SHOWN)]
     }
 }
 
 impl Figure for Gallery<'_> {
     fn title(&self) -> String {
-        let (wrong, trials) = (self.mistakes.len(), self.trials);
+        let (wrong, trials) = (self.wrong, self.set.trials.len());
         format!("{wrong} wrong decisions in {trials} trials")
     }
 
@@ -124,46 +86,70 @@ impl Figure for Gallery<'_> {
         let title = beside(pen.bold(LETTERS + 3, INK));
         area.draw_text(&self.title(), &title, pen.at(28, 28))?;
         let shown = self.shown();
-        let what = match shown.len() < self.mistakes.len() {
-            true => format!("{}; the {SHOWN} surest", self.protocol),
-            false => format!("{}; the surest first", self.protocol),
+        let what = match shown.len() < self.wrong {
+            true => format!("{}; the {} surest", self.set.protocol, shown.len()),
+            false => format!("{}; the surest first", self.set.protocol),
         };
         area.draw_text(&what, &beside(pen.text(LETTERS, GREY)), pen.at(28, 56))?;
-        for (index, mistake) in (0..).zip(shown) {
+        for (index, confusion) in (0..).zip(shown) {
             let [w, h] = CARD;
             let columns = COLUMNS as i32;
             let at = [28 + w * (index % columns), TOP + h * (index / columns)];
-            mistake.draw(area, pen, at)?;
+            card(self.set, confusion, area, pen, at)?;
         }
         Ok(())
     }
 }
 
-impl Mistake {
-    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, pen: Pen, [x, y]: [i32; 2]) -> Drawn<DB> {
-        let edge = [pen.at(x, y - 8), pen.at(x + CARD[0] - 56, y - 8)];
-        area.draw(&PathElement::new(edge, pen.line(FAINT, 1)))?;
-        let name = format!("trial {}", self.trial);
-        area.draw_text(&name, &pen.text(LETTERS - 2, GREY), pen.at(x, y))?;
-        let [right, chosen] = [self.probability_right, self.probability_chosen].map(percent);
-        let captions = [
-            "query".to_owned(),
-            format!("right {right}"),
-            format!("chosen {chosen}"),
-        ];
-        let frames = [None, Some(GREEN), Some(VERMILION)];
-        let cells = self.drawings.iter().zip(&captions).zip(frames);
-        for (column, ((drawing, caption), frame)) in (0..).zip(cells) {
-            let cell = Cell {
-                drawing,
-                at: [x + 4 + PITCH * column, y + 24],
-                side: SIDE,
-                frame,
-                caption,
-                letters: LETTERS - 2,
-            };
-            cell.draw(area, pen)?;
-        }
-        Ok(())
+fn card<DB: DrawingBackend>(
+    set: &TrialSet,
+    confusion: &Confusion,
+    area: &Area<DB>,
+    pen: Pen,
+    [x, y]: [i32; 2],
+) -> Drawn<DB> {
+    let edge = [pen.at(x, y - 8), pen.at(x + CARD[0] - 56, y - 8)];
+    area.draw(&PathElement::new(edge, pen.line(FAINT, 1)))?;
+    for (line, words) in (0..).zip(words(confusion)) {
+        let words: String = words.chars().take(LINE).collect();
+        let place = pen.at(x, y + 18 * line);
+        area.draw_text(&words, &pen.text(LETTERS - 2, GREY), place)?;
     }
+    let captions = ["query", "right", "chosen"];
+    let frames = [None, Some(GREEN), Some(VERMILION)];
+    let cells = confusion.images.iter().zip(captions).zip(frames);
+    for (column, ((&image, caption), frame)) in (0..).zip(cells) {
+        let Some(drawing) = set.images.get(image) else {
+            continue;
+        };
+        let cell = Cell {
+            drawing,
+            at: [x + 4 + PITCH * column, y + 42],
+            side: SIDE,
+            frame,
+            caption,
+            letters: LETTERS - 2,
+        };
+        cell.draw(area, pen)?;
+    }
+    Ok(())
+}
+
+/// What was taken for what, in two lines.
+fn words(confusion: &Confusion) -> [String; 2] {
+    let Confusion {
+        trial,
+        right,
+        chosen,
+        margin,
+        ..
+    } = confusion;
+    let other = match right[0] == chosen[0] {
+        true => chosen[1].clone(),
+        false => chosen.join(" "),
+    };
+    [
+        format!("trial {trial}, {}, margin {margin:.2}", right[0]),
+        format!("{} taken for {other}", right[1]),
+    ]
 }

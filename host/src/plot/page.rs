@@ -1,6 +1,6 @@
 //! `report.html`: a run on one page that needs no other file.
 //!
-//! In: a [`RunReport`] and the figures of the same model. Out: HTML with its style, its figures and
+//! In: a [`Report`] and the figures of the same model. Out: HTML with its style, its figures and
 //! its tables inside; and the section of `report.md` that names the figures.
 
 use std::fmt::Write;
@@ -12,8 +12,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::PlotError;
 use super::record::{Kind, Record};
-use super::run_report::{Accuracy, Calibration, Engine, Network, Parity, RunReport, Training};
-use crate::report::CALIBRATION_NOTE;
+use crate::calibration::CalibrationReport;
+use crate::report::{CALIBRATION_NOTE, Network, Report, Training};
+use crate::trials::Accuracy;
+use crate::verify::{Verdict, VerifyReport};
 
 /// Name of the page.
 pub const REPORT_HTML: &str = "report.html";
@@ -70,7 +72,7 @@ impl Shown {
 
 /// The page.
 #[must_use]
-pub fn html(report: &RunReport, figures: &[Shown]) -> String {
+pub fn html(report: &Report, figures: &[Shown]) -> String {
     let of = |kinds: &[Kind]| {
         let shown = figures
             .iter()
@@ -139,7 +141,7 @@ fn network(network: &Network) -> Markup {
 }
 
 /// Digits in groups of three.
-fn thousands(value: u64) -> String {
+fn thousands(value: impl std::fmt::Display) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -151,9 +153,9 @@ fn thousands(value: u64) -> String {
     grouped
 }
 
-fn origin(report: &RunReport) -> Markup {
+fn origin(report: &Report) -> Markup {
     html! {
-        @if let Some(Training { steps, seconds, images_per_second, best_step, validation_accuracy, training_alphabets, validation_alphabets }) = &report.training {
+        @if let Some(Training { steps, seconds, images_per_second, best_step, validation_accuracy, training_alphabets, validation_alphabets, .. }) = &report.training {
             p {
                 "Trained " (steps) " steps in " (format!("{seconds:.0}")) " s ("
                 (format!("{images_per_second:.0}")) " images/s) on " (training_alphabets)
@@ -167,7 +169,7 @@ fn origin(report: &RunReport) -> Markup {
     }
 }
 
-fn accuracy(report: &RunReport) -> Markup {
+fn accuracy(report: &Report) -> Markup {
     html! {
         table {
             thead { tr {
@@ -175,7 +177,7 @@ fn accuracy(report: &RunReport) -> Markup {
                 th { "95 % interval" } th { "ties" }
             } }
             tbody { @for row in &report.accuracy { tr {
-                @let Accuracy { trials, mean, standard_error, interval95: [low, high] } = row.accuracy;
+                @let Accuracy { trials, mean, standard_error, interval95: [low, high], .. } = row.accuracy;
                 td { (row.protocol) }
                 td { (row.engine) }
                 td { (thousands(trials)) }
@@ -194,10 +196,10 @@ fn accuracy(report: &RunReport) -> Markup {
     }
 }
 
-fn unknown(calibration: Option<&Calibration>) -> Markup {
+fn unknown(calibration: Option<&CalibrationReport>) -> Markup {
     html! {
         h2 { "Unknown marks" }
-        @if let Some(Calibration { far_ppm, rows }) = calibration {
+        @if let Some(CalibrationReport { far_ppm, rows, .. }) = calibration {
             table {
                 thead { tr {
                     th { "classes" }
@@ -217,10 +219,8 @@ fn unknown(calibration: Option<&Calibration>) -> Markup {
     }
 }
 
-fn parity(parity: &Parity) -> Markup {
-    let differing =
-        |e: &Engine| e.differing_logits + e.differing_embeddings + e.differing_decisions;
-    let equal = parity.engines.iter().all(|engine| differing(engine) == 0);
+fn parity(parity: &VerifyReport) -> Markup {
+    let equal = parity.verdict() == Verdict::Equal;
     html! {
         p {
             @if equal { span.good { "Equal, bit for bit" } } @else { span.bad { "Engines disagree" } }

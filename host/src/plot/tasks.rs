@@ -3,7 +3,6 @@
 //! In: evaluation drawings and a model. Out: a [`Task`] with the network's answer and its
 //! probabilities, and the [`TaskSheet`] that shows it: query on the left, support set on the right.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use plotters::prelude::DrawingBackend;
@@ -16,6 +15,7 @@ use super::canvas::{Area, Drawn, Figure, Pen, beside};
 use super::chart::{GREEN, GREY, INK, LETTERS, VERMILION};
 use super::sheet::Cell;
 use crate::dataset::{Dataset, Drawing};
+use crate::evaluate::alphabets::Catalogue;
 use crate::evaluate::embedded::Embedded;
 use crate::trials::within_alphabet;
 
@@ -70,16 +70,14 @@ impl Task {
         let logits = support.iter().map(|shot| embedded.logit(&query, shot));
         let logits = logits.collect::<Result<Vec<i32>, _>>()?;
         let (chosen, _) = nearest(logits.iter().copied()).ok_or_else(none)?;
-        let names = names(data);
-        let name = |drawing: &Arc<Drawing>| names.get(&Arc::as_ptr(drawing)).copied();
-        let alphabet = name(&query).map_or("", |[alphabet, _]| alphabet);
+        let catalogue = Catalogue::of(data);
         let classes = support
             .iter()
-            .map(|drawing| name(drawing).map_or("", |[_, name]| name));
+            .map(|drawing| catalogue.place(drawing).character.to_owned());
         let decider = model.decider();
         Ok(Self {
-            alphabet: alphabet.replace('_', " "),
-            classes: classes.map(str::to_owned).collect(),
+            alphabet: catalogue.place(&query).alphabet.replace('_', " "),
+            classes: classes.collect(),
             answer: trial.answer,
             chosen,
             probabilities: logits
@@ -90,22 +88,6 @@ impl Task {
             support,
         })
     }
-}
-
-/// Alphabet and character of every drawing.
-fn names(data: &Dataset) -> HashMap<*const Drawing, [&str; 2]> {
-    let mut names = HashMap::new();
-    for alphabet in &data.alphabets {
-        for character in &alphabet.characters {
-            for drawing in &character.drawings {
-                names.insert(
-                    Arc::as_ptr(drawing),
-                    [alphabet.name.as_str(), &character.name],
-                );
-            }
-        }
-    }
-    names
 }
 
 /// The sheet of one task.

@@ -5,18 +5,22 @@ use shared::model::ModelView;
 use super::accuracy::{self, AccuracyFigure, Protocol, Series};
 use super::alphabets::AlphabetSheet;
 use super::canvas::{Figure, png, svg};
-use super::errors::{self, Gallery};
+use super::errors::{Gallery, Row};
 use super::page::{Shown, html, mention};
 use super::record::{self, Folder, Kind, Numbers};
-use super::run_report::RunReport;
 use super::tasks::{Task, TaskSheet};
 use super::threshold::{self, ThresholdFigure};
 use super::training::{self, TrainingFigure};
 use super::*;
 use crate::dataset::Dataset;
+use crate::engine::shared::Shared;
+use crate::evaluate::alphabets::Catalogue;
+use crate::evaluate::confusions::confusions;
+use crate::evaluate::evaluate;
 use crate::glyphs;
 use crate::metrics::Metrics;
 use crate::quantize::QuantNet;
+use crate::report::Report;
 use crate::spec::NetSpec;
 use crate::trials::within_alphabet;
 
@@ -191,21 +195,24 @@ fn sheets_show_drawings() {
             .starts_with("number,alphabet,character,drawer\n1,")
     );
     let set = within_alphabet(&evaluation, 5, 1, 20, 1).unwrap();
-    let mistakes = errors::mistakes(view, &set).unwrap();
-    assert!(!mistakes.is_empty());
+    let decided = evaluate(&set, &Shared::new(view)).unwrap().device;
+    let catalogue = Catalogue::of(&evaluation);
+    let confusions = confusions(&set, "shared", &decided, &catalogue, 9);
+    assert!(!confusions.is_empty());
     let gallery = Gallery {
-        protocol: &set.protocol,
-        trials: 20,
-        mistakes: &mistakes,
+        set: &set,
+        wrong: 20 - decided.accuracy.correct,
+        confusions: &confusions,
     };
     renders(
         &gallery,
-        &["wrong decisions in 20 trials", "chosen", "right"],
+        &["wrong decisions in 20 trials", "taken for", "chosen"],
     );
+    let rows: Vec<Row<'_>> = confusions.iter().map(Row::from).collect();
     assert!(
-        csv(&mistakes)
+        csv(&rows)
             .unwrap()
-            .starts_with("trial,answer,chosen,probability_right,")
+            .starts_with("trial,alphabet,character,chosen_alphabet,")
     );
 }
 
@@ -213,20 +220,23 @@ const REPORT: &str = r#"{"name":"a<b","version":"0","config_hash":"c","network":
 "parameters":1234567,"macs":1,"model_bytes":2,"arena_bytes":3,"embedding_bytes":4},"training":null,
 "accuracy":[{"protocol":"p","engine":"shared","accuracy":{"correct":1,"trials":2,"mean":0.5,
 "standard_error":0.35,"interval95":[0.1,0.9]},"ties":null}],
-"parity":{"model_sha256":"m","pairs":1,"engines":[]},"new_field":1}"#;
+"quantization":{"images":1,"layers":[],"head_exponent":1,"logit_exponent":1,
+"certificate":{"bound":1,"place":"head","channel":0}},"stages":[],
+"parity":{"model_sha256":"m","protocol":"p","trials":1,"images":2,"pairs":1,"seconds_shared":0.1,
+"engines":[],"float":[]},"new_field":1}"#;
 
 /// The page holds its figures, and asks for no other file.
 #[test]
 fn a_page_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let missing = RunReport::read(at).unwrap_err().to_string();
+    let missing = Report::read(at).unwrap_err().to_string();
     assert!(
         missing.contains("report.json") && missing.contains("onelook export"),
         "{missing}"
     );
     std::fs::write(at.join("report.json"), REPORT).unwrap();
-    let report = RunReport::read(at).unwrap();
+    let report = Report::read(at).unwrap();
     let mut records = record::read(at).unwrap();
     assert!(records.is_empty());
     let place = Folder {

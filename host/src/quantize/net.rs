@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::decide::CalibrationRepr;
 use shared::model::{
@@ -74,7 +74,7 @@ pub struct QuantHead {
 }
 
 /// The largest value that any accumulator of the network can reach, whatever the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// `|bias| + 255 Σ|weight|`; below 2^24 when the network is exact.
     pub bound: i64,

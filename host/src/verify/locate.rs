@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::shape::Hwc;
 
 use crate::engine::shared::Shared;
@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineError, run_layers};
 use crate::layout::hwc_to_chw;
 
 /// The first difference between an engine and the device.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// Images of the pair, query first; a single one when only its embedding differs.
     pub images: Vec<usize>,
@@ -25,14 +25,14 @@ pub struct Difference {
 }
 
 /// The first differing value of the first differing layer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerDifference {
     /// Which image.
     pub image: usize,
     /// Index of the layer.
     pub layer: usize,
     /// Its operator.
-    pub operator: &'static str,
+    pub operator: String,
     /// Output channel.
     pub channel: usize,
     /// Row of the output.
@@ -165,7 +165,7 @@ impl<'a> Locate<'a> {
             return Ok(Some(LayerDifference {
                 image,
                 layer,
-                operator: expected.operator,
+                operator: expected.operator.to_owned(),
                 channel: at / (h * w),
                 row: at / w % h,
                 column: at % w,

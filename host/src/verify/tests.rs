@@ -169,7 +169,7 @@ fn a_fault_is_located() {
         .as_ref()
         .unwrap();
     assert_eq!(
-        (layer.layer, layer.operator, layer.channel),
+        (layer.layer, layer.operator.as_str(), layer.channel),
         (1, "Conv2d", 3)
     );
     assert_eq!(layer.got, f32::from(layer.expected) + 1.0);

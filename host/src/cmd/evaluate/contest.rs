@@ -29,13 +29,12 @@ use crate::evaluate::open::{Decisions, OpenEvaluation};
 use crate::evaluate::{Evaluation, Outcome, evaluate_all, tally};
 use crate::export::Bundle;
 use crate::open_set::{self, Query};
+use crate::plot::errors::SHOWN;
 use crate::trials::TrialSet;
 use crate::untrained::untrained;
 
 /// Enrolled classes and shots of the open-set protocol.
 const OPEN_SET: [[usize; 2]; 6] = [[5, 1], [5, 5], [20, 1], [20, 5], [50, 1], [50, 5]];
-/// Confusions on the sheet and in the JSON.
-const CONFUSIONS: usize = 30;
 /// Seed of the untrained network's weights.
 const UNTRAINED_SEED: u64 = 1;
 
@@ -293,13 +292,7 @@ impl Contest<'_> {
             return Vec::new();
         };
         let outcome = &first.device;
-        confusions(
-            &drawn.set,
-            &first.engine,
-            outcome,
-            &self.catalogue,
-            CONFUSIONS,
-        )
+        confusions(&drawn.set, &first.engine, outcome, &self.catalogue, SHOWN)
     }
 
     /// The open-set protocol at the rate that devices start with.

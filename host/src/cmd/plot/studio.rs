@@ -11,17 +11,21 @@ use super::super::Failure;
 use super::super::args::Drawings;
 use super::Args;
 use crate::dataset::{Alphabet, Dataset, hex};
+use crate::engine::shared::Shared;
+use crate::evaluate::alphabets::Catalogue;
+use crate::evaluate::confusions::confusions;
+use crate::evaluate::evaluate;
 use crate::export::MODEL;
 use crate::metrics::{self, METRICS_FILE};
 use crate::plot::accuracy::{self, AccuracyFigure};
 use crate::plot::alphabets::AlphabetSheet;
-use crate::plot::errors::{self, Gallery};
+use crate::plot::errors::{Gallery, Row, SHOWN};
 use crate::plot::record::{Folder, Kind, Numbers, Record};
-use crate::plot::run_report::RunReport;
 use crate::plot::tasks::{self, Task, TaskSheet};
 use crate::plot::threshold::{self, ThresholdFigure};
 use crate::plot::training::{self, TrainingFigure};
 use crate::plot::{PlotError, csv, json};
+use crate::report::Report;
 
 /// Alphabet sheets where none is asked for.
 const ALPHABETS: usize = 3;
@@ -114,7 +118,7 @@ impl<'a> Studio<'a> {
         let data = [self.evaluation()?, background.training()];
         let figures = accuracy::measure(model, data, trials, seed).map_err(Failure::work)?;
         let trained_here =
-            RunReport::read(&self.args.folder).is_ok_and(|report| report.import.is_none());
+            Report::read(&self.args.folder).is_ok_and(|report| report.import.is_none());
         let draw = |(protocol, rows): &(accuracy::Protocol, Vec<accuracy::Row>)| {
             let figure = AccuracyFigure {
                 protocol: *protocol,
@@ -248,14 +252,18 @@ impl<'a> Studio<'a> {
     fn errors(&self) -> Result<Vec<Record>, Failure> {
         let (model, folder) = (self.model()?, self.folder()?);
         let set = self.drawings()?.lake20()?;
-        let mistakes = errors::mistakes(model, &set).map_err(Failure::work)?;
+        let evaluation = evaluate(&set, &Shared::new(model)).map_err(Failure::work)?;
+        let outcome = &evaluation.device;
+        let catalogue = Catalogue::of(self.evaluation()?);
+        let confusions = confusions(&set, &evaluation.engine, outcome, &catalogue, SHOWN);
         let gallery = Gallery {
-            protocol: &set.protocol,
-            trials: set.trials.len(),
-            mistakes: &mistakes,
+            set: &set,
+            wrong: outcome.accuracy.trials - outcome.accuracy.correct,
+            confusions: &confusions,
         };
-        let numbers = Numbers::Csv(csv(&mistakes).map_err(Failure::work)?);
-        let caption = "Query, support of the right class, support of the chosen class; below, the network's probability that it is the query's character.";
+        let rows: Vec<Row<'_>> = confusions.iter().map(Row::from).collect();
+        let numbers = Numbers::Csv(csv(&rows).map_err(Failure::work)?);
+        let caption = "Query, support of the right class, support of the chosen class. The margin is the logit of the right class less that of the chosen one.";
         let record = folder.write(
             Kind::Errors,
             "errors",
