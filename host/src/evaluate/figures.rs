@@ -166,6 +166,10 @@ pub struct Agreement {
     pub differing_decisions: usize,
     /// Trials in which any logit has other bits; absent for the float network, whose all have.
     pub differing_logits: Option<usize>,
+    /// Trials that `shared` decides right and this engine wrong.
+    pub right_by_shared_only: usize,
+    /// Trials that this engine decides right and `shared` wrong.
+    pub right_by_engine_only: usize,
 }
 
 impl Agreement {
@@ -174,6 +178,17 @@ impl Agreement {
     pub fn equal(&self) -> bool {
         self.differing_logits
             .is_none_or(|logits| logits == 0 && self.differing_decisions == 0)
+    }
+
+    /// What the device's integers lose against this engine on the same trials, as a share, and its
+    /// standard error: that of the difference of two paired proportions (McNemar 1947).
+    #[must_use]
+    pub fn drop(&self) -> [f64; 2] {
+        let n = self.trials.max(1) as f64;
+        let (gained, lost) = (self.right_by_shared_only, self.right_by_engine_only);
+        let [gained, lost] = [gained, lost].map(|trials| trials as f64 / n);
+        let drop = lost - gained;
+        [drop, ((lost + gained - drop * drop) / n).sqrt()]
     }
 }
 
@@ -266,6 +281,27 @@ mod tests {
         let curves = curves(&all);
         let n: Vec<usize> = curves[0].points.iter().map(|point| point.n_way).collect();
         assert_eq!((curves.len(), n), (1, vec![5, 20]));
+    }
+
+    #[test]
+    fn the_drop_counts_what_only_one_of_both_decides_right() {
+        let paired = |right_by_shared_only, right_by_engine_only| Agreement {
+            protocol: String::new(),
+            engine: "float".to_owned(),
+            trials: 100,
+            differing_decisions: 6,
+            differing_logits: None,
+            right_by_shared_only,
+            right_by_engine_only,
+        };
+        assert_eq!(paired(0, 0).drop(), [0.0, 0.0]);
+        let [drop, error] = paired(1, 3).drop();
+        assert!((drop - 0.02).abs() < 1e-12, "{drop}");
+        assert!(
+            (error - (0.0396_f64 / 100.0).sqrt()).abs() < 1e-12,
+            "{error}"
+        );
+        assert_eq!(paired(3, 1).drop()[0], -drop);
     }
 
     /// Plots depend on these names.

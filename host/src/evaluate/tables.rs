@@ -151,22 +151,29 @@ fn alphabet_table(figures: &[Figure], protocol: &str) -> String {
 
 fn agreement_lines(agreement: &[Agreement]) -> String {
     let mut text = "Compared with shared, trial by trial:\n".to_owned();
-    for Agreement {
-        protocol,
-        engine,
-        trials,
-        differing_decisions,
-        differing_logits,
-    } in agreement
-    {
+    for compared in agreement {
+        let Agreement {
+            protocol,
+            engine,
+            trials,
+            differing_decisions,
+            ..
+        } = compared;
         // Writing to a String cannot fail.
         let _ = write!(
             text,
             "\n- {engine}, {protocol}: {differing_decisions} of {trials} decisions differ"
         );
-        if let Some(logits) = differing_logits {
-            let _ = write!(text, ", {logits} trials have a differing logit");
-        }
+        let _ = match compared.differing_logits {
+            Some(logits) => write!(text, ", {logits} trials have a differing logit"),
+            None => {
+                let [drop, error] = compared.drop().map(|share| 100.0 * share);
+                write!(
+                    text,
+                    ", shared is right in {drop:.2} ± {error:.2} points fewer"
+                )
+            }
+        };
     }
     text
 }
@@ -217,6 +224,8 @@ mod tests {
                 trials: 400,
                 differing_decisions: 0,
                 differing_logits: Some(0),
+                right_by_shared_only: 0,
+                right_by_engine_only: 0,
             }],
             timings: Vec::new(),
             skipped: Vec::new(),

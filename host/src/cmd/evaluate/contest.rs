@@ -80,11 +80,12 @@ impl Contest<'_> {
     }
 
     /// Every engine on all trials. What must give the device's bits is compared with `shared`, which
-    /// then also takes part.
+    /// then also takes part, and so is the float network where both do.
     fn engines(&self, figures: &mut Figures) -> Result<(), Failure> {
         let mut names = self.args.engine.clone();
         let compared = [EngineName::Tract, EngineName::Ort, EngineName::Device];
-        if names.iter().any(|name| compared.contains(name)) {
+        let has_shared = names.contains(&EngineName::Shared);
+        if has_shared || names.iter().any(|name| compared.contains(name)) {
             names.retain(|name| *name != EngineName::Shared);
             names.insert(0, EngineName::Shared);
         }
@@ -104,10 +105,10 @@ impl Contest<'_> {
                 figures.confusions = self.confusions(&evaluations);
             }
             if let Some(reference) = &reference {
-                let pairs = reference.iter().zip(&evaluations);
-                figures
-                    .agreement
-                    .extend(pairs.map(|pair| agreement(pair, name)));
+                let sets = self.material.drawn.iter().map(|drawn| &drawn.set);
+                let pairs = sets.zip(reference.iter().zip(&evaluations));
+                let compared = pairs.map(|(set, pair)| agreement(set, pair, name));
+                figures.agreement.extend(compared);
             } else if name == EngineName::Shared {
                 reference = Some(evaluations);
             }
@@ -335,16 +336,29 @@ fn timing(by: &str, start: Instant) -> Timing {
 }
 
 /// The float network's logits are others by nature; those of all others must be the same bits.
-fn agreement((expected, got): (&Evaluation, &Evaluation), name: EngineName) -> Agreement {
-    let differing = |a: &mut dyn Iterator<Item = bool>| a.filter(|differs| *differs).count();
-    let decisions = expected.device.decisions.iter().zip(&got.device.decisions);
+fn agreement(
+    set: &TrialSet,
+    (expected, got): (&Evaluation, &Evaluation),
+    name: EngineName,
+) -> Agreement {
+    let answers = set.trials.iter().map(|trial| trial.answer);
+    let chosen = expected.device.decisions.iter();
+    let chosen = chosen.zip(&got.device.decisions).zip(answers);
+    let only = |first: bool| {
+        let right = chosen
+            .clone()
+            .filter(|((a, b), answer)| (*a == answer, *b == answer) == (first, !first));
+        right.count()
+    };
     let logits = expected.digests.iter().zip(&got.digests);
     Agreement {
         protocol: got.protocol.clone(),
         engine: got.engine.clone(),
         trials: got.digests.len(),
-        differing_decisions: differing(&mut decisions.map(|(a, b)| a != b)),
+        differing_decisions: chosen.clone().filter(|((a, b), _)| a != b).count(),
         differing_logits: (name != EngineName::Float)
-            .then(|| differing(&mut logits.map(|(a, b)| a != b))),
+            .then(|| logits.filter(|(a, b)| a != b).count()),
+        right_by_shared_only: only(true),
+        right_by_engine_only: only(false),
     }
 }
