@@ -15,6 +15,7 @@ use std::path::Path;
 use host::calibration::calibrate;
 use host::dataset::{Dataset, EVALUATION_ALPHABETS, VALIDATION_ALPHABETS};
 use host::device::images::Grey;
+use host::engine::Input;
 use host::evaluate::figures::{Figures, Kind, Shots, Task};
 use host::export::Bundle;
 use host::quantize::{QuantNet, quantize};
@@ -29,7 +30,7 @@ fn run_folder(at: &Path, blank: bool) {
     let spec = NetSpec::preset("nano").unwrap();
     let net = untrained(&spec, 7).unwrap();
     let drawings: Vec<_> = data.characters().map(|c| c.drawings[0].clone()).collect();
-    let inputs = evaluate::network_inputs(&drawings, spec.input()).unwrap();
+    let inputs = evaluate::network_inputs(&drawings, Input::of_spec(&spec)).unwrap();
     let mut quantized = match blank {
         true => QuantNet::blank(&spec).unwrap(),
         false => quantize(&net, &inputs).unwrap().0,

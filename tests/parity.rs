@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use host::dataset::Drawing;
 use host::engine::onnxruntime::{Level, Onnxruntime, library};
 use host::engine::tract::Tract;
-use host::engine::{Engine, Graph, network_input};
+use host::engine::{Engine, Graph, Input, network_input};
 use host::export::Bundle;
 use host::quantize::exact::float_only;
 use host::quantize::{INPUT_EXPONENT, QuantNet, quantize};
-use host::spec::{LayerSpec, NetSpec};
+use host::spec::{Framing, LayerSpec, NetSpec};
 use host::trials::{Trial, TrialSet, within_alphabet};
 use host::untrained::untrained;
 use host::verify::{Verdict, VerifyReport, first_differences, verify};
@@ -39,7 +39,7 @@ const N_TRIALS: usize = 24;
 fn export(set: &TrialSet) -> Bundle {
     let spec = NetSpec::preset("micro").unwrap();
     let net = untrained(&spec, 7).unwrap();
-    let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
+    let inputs = evaluate::network_inputs(&set.images, Input::of_spec(&spec)).unwrap();
     let (quantized, _) = quantize(&net, &inputs).unwrap();
     Bundle::new(&net, &quantized, "tests", "no configuration").unwrap()
 }
@@ -84,7 +84,7 @@ fn random_nets_agree_on_adversarial_images() {
         let spec = random_net(&mut rng);
         let set = adversarial_trials(spec.input_side, &mut rng);
         let net = untrained(&spec, seed).unwrap();
-        let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
+        let inputs = evaluate::network_inputs(&set.images, Input::of_spec(&spec)).unwrap();
         let (quantized, _) = quantize(&net, &inputs).unwrap();
         let bundle = Bundle::new(&net, &quantized, "random", "no configuration").unwrap();
         let report = compare(&bundle, &set, &library);
@@ -106,7 +106,7 @@ fn random_operators_agree_on_adversarial_images() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let spec = random_operator(&mut rng);
         let set = adversarial_trials(spec.input_side, &mut rng);
-        let inputs = evaluate::network_inputs(&set.images, spec.input()).unwrap();
+        let inputs = evaluate::network_inputs(&set.images, Input::of_spec(&spec)).unwrap();
         let net = untrained(&spec, seed).unwrap();
         let quantized = if rng.random() {
             quantize(&net, &inputs).unwrap().0
@@ -168,7 +168,11 @@ fn random_operator(rng: &mut ChaCha8Rng) -> NetSpec {
         // Means need a power of two of pixels.
         let sides = [rng.random_range(1..=20), 1 << rng.random_range(0..=4)];
         let input_side = sides[rng.random_range(0..2)];
-        let spec = NetSpec { input_side, layers };
+        let spec = NetSpec {
+            input_side,
+            framing: Framing::Picture,
+            layers,
+        };
         if float_only(&spec).is_ok_and(|refused| refused.is_empty()) {
             return spec;
         }
@@ -179,6 +183,7 @@ fn random_operator(rng: &mut ChaCha8Rng) -> NetSpec {
 fn random_net(rng: &mut ChaCha8Rng) -> NetSpec {
     let mut spec = NetSpec {
         input_side: rng.random_range(6..=24),
+        framing: Framing::Picture,
         layers: vec![],
     };
     let wanted = rng.random_range(1..=5);
@@ -331,7 +336,7 @@ fn device_agrees_with_the_desktop() {
     let decisions = evaluate::evaluate(&set, &shared).unwrap().mean.decisions;
     for (index, (line, trial)) in lines.iter().zip(&set.trials).enumerate() {
         let embed = |image: usize| {
-            let input = network_input(&set.images[image], view.input()).unwrap();
+            let input = network_input(&set.images[image], Input::of(&view)).unwrap();
             host::engine::Embedder::embed(&shared, &input).unwrap()
         };
         let query = embed(trial.query);
@@ -350,7 +355,7 @@ fn device_agrees_with_the_desktop() {
 
 /// The trials as the firmware reads them.
 fn trials_file(set: &TrialSet, view: &shared::model::ModelView<'_>) -> Vec<u8> {
-    let inputs = evaluate::network_inputs(&set.images, view.input()).unwrap();
+    let inputs = evaluate::network_inputs(&set.images, Input::of(&view)).unwrap();
     let narrow = |index: usize| u16::try_from(index).unwrap();
     let supports: Vec<Vec<u16>> = set
         .trials

@@ -1,14 +1,17 @@
 //! Distortions of training drawings: what separates two drawers of one character.
 //!
 //! In: a [`Drawing`] of any size and a random generator. Out: the network's input, distorted: affine
-//! (Koch et al. 2015, section 3.3), a smooth warp, and a thicker or thinner pen. A [`Pose`] turns or
+//! (Koch et al. 2015, section 3.3), a smooth warp, and a thicker or thinner pen; then framed as a device
+//! frames it. A [`Pose`] turns or
 //! mirrors a whole alphabet, which makes another alphabet of it.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use shared::image::{MARK, REACH_PERCENT, SPREAD_PERCENT};
 
 use crate::dataset::Drawing;
+use crate::spec::Framing;
 
 /// How far drawings are distorted. Every amount is drawn evenly between its two signs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +42,7 @@ impl Default for AugmentConfig {
             rotation: 12.0,
             shear: 0.2,
             scale: 0.2,
-            shift: 0.06,
+            shift: 0.02,
             warp: 0.03,
             pen: 0.6,
             poses: true,
@@ -110,6 +113,18 @@ impl Pose {
         }
     }
 
+    /// How many there are to draw from.
+    #[must_use]
+    pub const fn count(config: &AugmentConfig) -> usize {
+        if config.poses { 8 } else { 1 }
+    }
+
+    /// Which of them this is; the upright one is number 0.
+    #[must_use]
+    pub const fn number(self) -> usize {
+        (self.quarter_turns % 4) as usize * 2 + self.mirrored as usize
+    }
+
     const fn matrix(self) -> [[f32; 2]; 2] {
         let [[a, b], [c, d]] = match self.quarter_turns % 4 {
             0 => [[1.0, 0.0], [0.0, 1.0]],
@@ -135,17 +150,19 @@ type Warp = [[[f32; 2]; NODES]; NODES];
 pub struct Augmenter {
     config: AugmentConfig,
     side: usize,
+    framing: Framing,
     penned: Vec<u8>,
     paper: Paper,
 }
 
 impl Augmenter {
-    /// For networks whose input is `side`×`side`.
+    /// For networks whose input is `side`×`side` and shows that part of a drawing.
     #[must_use]
-    pub fn new(config: AugmentConfig, side: usize) -> Self {
+    pub fn new(config: AugmentConfig, side: usize, framing: Framing) -> Self {
         Self {
             config,
             side,
+            framing,
             penned: Vec::new(),
             paper: Paper::default(),
         }
@@ -177,10 +194,18 @@ impl Augmenter {
         // A drawing that shrinks to half its size or so is averaged first, as the device does.
         let shrinks = drawing.h.min(drawing.w) * 2 >= self.side * 3;
         self.paper.lay(ink, drawing.h, drawing.w, shrinks);
-        self.sample(matrix, shift, &warp, out);
+        let place = match self.framing {
+            Framing::Picture => Place {
+                matrix,
+                middle: [0.5 + shift[0], 0.5 + shift[1]],
+            },
+            Framing::Mark => Place::around_mark(ink, [drawing.h, drawing.w], matrix, shift),
+        };
+        self.sample(&place, &warp, out);
     }
 
-    fn sample(&self, matrix: [[f32; 2]; 2], shift: [f32; 2], warp: &Warp, out: &mut Vec<u8>) {
+    fn sample(&self, place: &Place, warp: &Warp, out: &mut Vec<u8>) {
+        let Place { matrix, middle } = place;
         let step = 1.0 / self.side as f32;
         for y in 0..self.side {
             let v = (y as f32 + 0.5) * step;
@@ -189,8 +214,8 @@ impl Augmenter {
                 let [warp_v, warp_u] = displacement(warp, v, u);
                 let (v, u) = (v - 0.5, u - 0.5);
                 let ink = self.paper.ink_at(
-                    matrix[0][0] * v + matrix[0][1] * u + shift[0] + warp_v + 0.5,
-                    matrix[1][0] * v + matrix[1][1] * u + shift[1] + warp_u + 0.5,
+                    matrix[0][0] * v + matrix[0][1] * u + middle[0] + warp_v,
+                    matrix[1][0] * v + matrix[1][1] * u + middle[1] + warp_u,
                 );
                 out.push((ink + 0.5) as u8);
             }
@@ -227,6 +252,77 @@ impl Augmenter {
         let limit = self.signed(self.config.warp, rng).abs();
         let mut node = || rng.random::<f32>().mul_add(2.0, -1.0) * limit;
         std::array::from_fn(|_| std::array::from_fn(|_| [node(), node()]))
+    }
+}
+
+/// Which part of a drawing an input shows: from a place in the input, counted from its middle in units of
+/// its side, to one in the drawing's unit square.
+struct Place {
+    matrix: [[f32; 2]; 2],
+    middle: [f32; 2],
+}
+
+impl Place {
+    /// The square that a device would take of a drawing `[h][w]` that is distorted by the inverse of
+    /// `matrix` ([`shared::image::Square`]), moved by `shift` of its side. What the warp does to the mark's
+    /// middle and spread is left to the network.
+    fn around_mark(ink: &[u8], [h, w]: [usize; 2], matrix: [[f32; 2]; 2], shift: [f32; 2]) -> Self {
+        let [[a, b], [c, d]] = matrix;
+        let det = a * d - b * c;
+        let distort = [[d / det, -b / det], [-c / det, a / det]];
+        let mark = Mark::of(ink, w, distort);
+        let side = mark.side();
+        let extent = [h as f32, w as f32];
+        let matrix = [0, 1].map(|axis| matrix[axis].map(|entry| entry * side / extent[axis]));
+        let middle = [0, 1].map(|axis| {
+            let moved = matrix[axis][0] * shift[0] + matrix[axis][1] * shift[1];
+            mark.middle[axis] / extent[axis] + moved
+        });
+        Self { matrix, middle }
+    }
+}
+
+/// The mark of a distorted drawing, in pixels.
+struct Mark {
+    /// Before the distortion, from the drawing's corner.
+    middle: [f32; 2],
+    spread: f32,
+    reach: f32,
+}
+
+impl Mark {
+    fn of(ink: &[u8], w: usize, distort: [[f32; 2]; 2]) -> Self {
+        let (mut count, mut sum, mut squares) = (0.0_f32, [0.0_f32; 2], 0.0_f32);
+        let (mut plain, mut least, mut most) = ([0.0_f32; 2], [f32::MAX; 2], [f32::MIN; 2]);
+        for (row, pixels) in ink.chunks_exact(w.max(1)).enumerate() {
+            let y = row as f32 + 0.5;
+            for (column, _) in (0..).zip(pixels).filter(|(_, ink)| **ink >= MARK) {
+                let x = column as f32 + 0.5;
+                count += 1.0;
+                plain = [plain[0] + y, plain[1] + x];
+                for axis in 0..2 {
+                    let at = distort[axis][0] * y + distort[axis][1] * x;
+                    sum[axis] += at;
+                    squares += at * at;
+                    (least[axis], most[axis]) = (least[axis].min(at), most[axis].max(at));
+                }
+            }
+        }
+        let count = count.max(1.0);
+        let middle = sum.map(|sum| sum / count);
+        let variance = squares / count - middle[0] * middle[0] - middle[1] * middle[1];
+        let reach = (0..2).map(|axis| (most[axis] - middle[axis]).max(middle[axis] - least[axis]));
+        Self {
+            middle: plain.map(|sum| sum / count),
+            spread: (variance.max(0.0) + 1.0).sqrt(),
+            reach: reach.fold(0.0, f32::max) + 0.5,
+        }
+    }
+
+    /// Of the square around it.
+    fn side(&self) -> f32 {
+        let of = |length: f32, percent: u64| length * 100.0 / percent as f32;
+        of(self.spread, SPREAD_PERCENT).max(of(self.reach, REACH_PERCENT))
     }
 }
 
@@ -352,7 +448,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::engine::{Input, network_input};
     use rand::SeedableRng;
+    use shared::shape::Hwc;
 
     fn rng() -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(1)
@@ -369,7 +467,7 @@ mod tests {
 
     fn apply(config: AugmentConfig, drawing: &Drawing, pose: Pose, side: usize) -> Vec<u8> {
         let mut out = Vec::new();
-        Augmenter::new(config, side).apply(drawing, pose, &mut rng(), &mut out);
+        Augmenter::new(config, side, Framing::Picture).apply(drawing, pose, &mut rng(), &mut out);
         out
     }
 
@@ -408,6 +506,49 @@ mod tests {
             first,
             apply(AugmentConfig::default(), &drawing, Pose::UPRIGHT, 8)
         );
+    }
+
+    /// What training shows of a mark is what a device sees of it, undistorted or turned.
+    #[test]
+    fn a_framed_drawing_is_what_a_device_sees() {
+        let mut drawing = Drawing {
+            h: 40,
+            w: 40,
+            ink: vec![0; 1600],
+        };
+        for i in 0..20 {
+            for at in [(5 + i, 9), (5, 9 + i), (15, 9 + i)] {
+                for thick in 0..3 {
+                    drawing.ink[(at.0 + thick) * 40 + at.1] = 255;
+                }
+            }
+        }
+        for quarter_turns in [0, 1] {
+            let pose = Pose {
+                quarter_turns,
+                mirrored: false,
+            };
+            let mut seen = Vec::new();
+            let config = AugmentConfig::none();
+            Augmenter::new(config, 20, Framing::Mark).apply(&drawing, pose, &mut rng(), &mut seen);
+            let mut turned = drawing.clone();
+            if quarter_turns == 1 {
+                for at in 0..1600 {
+                    turned.ink[at] = drawing.ink[(39 - at % 40) * 40 + at / 40];
+                }
+            }
+            let input = Input {
+                shape: Hwc::new(20, 20, 1),
+                framing: Framing::Mark.into(),
+            };
+            let expected = network_input(&turned, input).unwrap();
+            let differences = seen.iter().zip(&expected);
+            let differences = differences.map(|(a, b)| u64::from(a.abs_diff(*b)));
+            // Sampled here, averaged over areas there.
+            let sum = differences.sum::<u64>();
+            let ink: u64 = expected.iter().map(|&ink| u64::from(ink)).sum();
+            assert!(sum * 8 < ink, "{quarter_turns}: {sum} of {ink}");
+        }
     }
 
     #[test]

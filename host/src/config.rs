@@ -85,8 +85,15 @@ pub struct TrainConfig {
     pub warmup: usize,
     /// Decoupled weight decay, on convolution weights only.
     pub weight_decay: f64,
-    /// Weight of the pair binary cross-entropy beside the episodic softmax.
+    /// Weight of the episodic softmax.
+    #[serde(skip_serializing_if = "is_one")]
+    pub episode_loss: f64,
+    /// Weight of the pair binary cross-entropy.
     pub pair_loss: f64,
+    /// Weight of the softmax over all training characters, in whatever pose, of a linear classifier
+    /// that is not exported.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub class_loss: f64,
     /// Share of the softmax's target that is spread evenly over all classes.
     #[serde(skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
@@ -122,6 +129,15 @@ fn is_zero(amount: &f64) -> bool {
     *amount == 0.0
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::float_cmp,
+    reason = "serde asks for a reference; only the exact one is the default"
+)]
+fn is_one(amount: &f64) -> bool {
+    *amount == 1.0
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
@@ -130,13 +146,15 @@ impl Default for TrainConfig {
             seed: 1,
             threads: 0,
             precision: Precision::Auto,
-            episodes: 4,
-            n_way: 20,
+            episodes: 2,
+            n_way: 40,
             drawings: 2,
-            learning_rate: 2e-3,
-            warmup: 100,
-            weight_decay: 1e-3,
+            learning_rate: 1.6e-2,
+            warmup: 300,
+            weight_decay: 2e-2,
+            episode_loss: 1.0,
             pair_loss: 0.2,
+            class_loss: 0.0,
             label_smoothing: 0.0,
             dropout: 0.0,
             average_decay: 0.0,
@@ -286,7 +304,20 @@ impl TrainConfig {
                 "more than 0, at most 1",
             ),
             within("train.weight_decay", self.weight_decay, 0.0, 1.0, "0 to 1"),
+            within(
+                "train.episode_loss",
+                self.episode_loss,
+                0.0,
+                100.0,
+                "0 to 100",
+            ),
             within("train.pair_loss", self.pair_loss, 0.0, 100.0, "0 to 100"),
+            within("train.class_loss", self.class_loss, 0.0, 100.0, "0 to 100"),
+            (
+                "train.episode_loss",
+                self.episode_loss + self.pair_loss + self.class_loss > 0.0,
+                "above 0, or pair_loss or class_loss",
+            ),
             within(
                 "train.label_smoothing",
                 self.label_smoothing,
@@ -429,7 +460,20 @@ mod tests {
     #[test]
     fn an_older_configuration_keeps_its_hash() {
         let mut config = Config::preset("micro").unwrap();
-        (config.train.minutes, config.train.threads) = (40.0, 1);
+        config.train = TrainConfig {
+            minutes: 40.0,
+            threads: 1,
+            episodes: 4,
+            n_way: 20,
+            learning_rate: 2e-3,
+            warmup: 100,
+            weight_decay: 1e-3,
+            ..config.train
+        };
+        config.augment.shift = 0.06;
+        if let Some(network) = &mut config.network {
+            network.framing = crate::spec::Framing::Picture;
+        }
         let hash = "d41fd6bb7bfe0a0e2f3b0f012e448c5a50ebabdf4c44fb8bd66ba84178839e2c";
         assert_eq!(config.hash(), hash);
     }

@@ -26,7 +26,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use ::shared::decide::{Policy, Thresholds};
-use ::shared::image::resample_area;
+use ::shared::image::Framing;
+use ::shared::model::ModelView;
 use ::shared::shape::{Hwc, ShapeError};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
@@ -37,6 +38,7 @@ use crate::export::onnx::float_encoder;
 use crate::export::read::expose_layers;
 use crate::float_net::FloatNetError;
 use crate::quantize::INPUT_EXPONENT;
+use crate::spec::NetSpec;
 
 /// Turns one image into an embedding and two embeddings into a logit.
 pub trait Embedder: Sync {
@@ -48,8 +50,8 @@ pub trait Embedder: Sync {
     /// Name for reports.
     fn name(&self) -> &str;
 
-    /// Shape of the network's input.
-    fn input(&self) -> Hwc;
+    /// What the network sees of a drawing.
+    fn input(&self) -> Input;
 
     /// What one unit of [`Self::Logit`] is worth as a real logit.
     fn unit(&self) -> f64 {
@@ -273,14 +275,45 @@ fn unexpected(engine: &dyn Engine, expected: &str, got: &[Vec<f32>]) -> EngineEr
     }
 }
 
-/// A drawing as the network sees it: resampled to `[h][w]`.
+/// What a network sees of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    /// `[h][w][1]`.
+    pub shape: Hwc,
+    /// Which part of the drawing that is.
+    pub framing: Framing,
+}
+
+impl Input {
+    /// What a model file asks for.
+    #[must_use]
+    pub const fn of(model: &ModelView<'_>) -> Self {
+        Self {
+            shape: model.input(),
+            framing: model.framing(),
+        }
+    }
+
+    /// What the network of `spec` is trained to see.
+    #[must_use]
+    pub fn of_spec(spec: &NetSpec) -> Self {
+        Self {
+            shape: spec.input(),
+            framing: spec.framing.into(),
+        }
+    }
+}
+
+/// A drawing as the network sees it: framed and resampled to `[h][w]`.
 ///
 /// # Errors
 /// [`ShapeError`] when the drawing is empty, too large, or not as large as it says.
-pub fn network_input(drawing: &Drawing, input: Hwc) -> Result<Vec<u8>, ShapeError> {
-    let mut pixels = vec![0; input.len()];
+pub fn network_input(drawing: &Drawing, input: Input) -> Result<Vec<u8>, ShapeError> {
+    let mut pixels = vec![0; input.shape.len()];
     let from = Hwc::new(drawing.h, drawing.w, 1);
-    resample_area(&drawing.ink, from, &mut pixels, input)?;
+    let (target, to) = (&mut pixels, input.shape);
+    let framing = input.framing;
+    framing.resample(&drawing.ink, from, target, to, |ink| ink)?;
     Ok(pixels)
 }
 

@@ -23,7 +23,7 @@ use shared::decide::DecideError;
 use shared::shape::ShapeError;
 
 use crate::dataset::Drawing;
-use crate::engine::{Embedder, EngineError, Score, network_input};
+use crate::engine::{Embedder, EngineError, Input, Score, network_input};
 use crate::trials::{Accuracy, Trial, TrialSet};
 
 /// What one engine made of one set of trials.
@@ -191,7 +191,7 @@ fn digest<L: Score>(logits: &TrialLogits<L>, unit: f64) -> u64 {
 /// [`EvaluateError::Image`] naming the one that cannot be resampled.
 pub fn network_inputs(
     drawings: &[Arc<Drawing>],
-    input: shared::shape::Hwc,
+    input: Input,
 ) -> Result<Vec<Vec<u8>>, EvaluateError> {
     let images = drawings.par_iter().enumerate();
     let images = images.map(|(index, drawing)| {

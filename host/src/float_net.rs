@@ -244,12 +244,14 @@ pub enum FloatNetError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Framing;
 
     /// 2×2 image, 1×1 kernel with two channels: each channel is the image times its weight, ReLU.
     #[test]
     fn convolves_and_clamps() {
         let spec = NetSpec {
             input_side: 2,
+            framing: Framing::Picture,
             layers: vec![LayerSpec::conv(2, 1, 1, 0)],
         };
         let net = FloatNet {
@@ -276,6 +278,7 @@ mod tests {
     fn every_layer_kind_in_a_row() {
         let spec = NetSpec {
             input_side: 2,
+            framing: Framing::Picture,
             layers: vec![
                 LayerSpec::conv(2, 1, 1, 0),
                 LayerSpec::depthwise(2, 2, 1),

@@ -17,8 +17,31 @@ use shared::shape::{Hwc, ShapeError, Window};
 pub struct NetSpec {
     /// Height and width of the input in pixels.
     pub input_side: usize,
+    /// Which part of a drawing that is.
+    #[serde(default, skip_serializing_if = "Framing::is_default")]
+    pub framing: Framing,
     /// First to last.
     pub layers: Vec<LayerSpec>,
+}
+
+/// Which part of a drawing becomes the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// All of it.
+    #[default]
+    Picture,
+    /// A square around the mark, by the mean and the spread of its ink.
+    Mark,
+}
+
+impl From<Framing> for shared::image::Framing {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::Picture => Self::Picture,
+            Framing::Mark => Self::Mark,
+        }
+    }
 }
 
 /// One layer of the encoder.
@@ -103,6 +126,12 @@ pub enum Activation {
     Relu,
     /// `1 / (1 + e^-x)`, for networks that stay in floating point.
     Sigmoid,
+}
+
+impl Framing {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Norm {
@@ -346,6 +375,7 @@ impl NetSpec {
         let pool = LayerSpec::max_pool(2, 2);
         Self {
             input_side: 48,
+            framing: Framing::Mark,
             layers: vec![
                 conv(32, 2),
                 conv(32, 1),
@@ -365,6 +395,7 @@ impl NetSpec {
         let pool = LayerSpec::max_pool(2, 2);
         Self {
             input_side: 40,
+            framing: Framing::Mark,
             layers: vec![
                 conv(16, 2),
                 conv(24, 1),
@@ -396,6 +427,7 @@ impl NetSpec {
         };
         Self {
             input_side: 105,
+            framing: Framing::Picture,
             layers: vec![
                 conv(64, 10),
                 pool,

@@ -1,11 +1,12 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
-//! Reading order: [`net`] (the network), [`loss`], [`optimizer`], `ema` (what is exported), [`batch`]
+//! Reading order: [`net`] (the network), [`loss`], `classifier`, [`optimizer`], `ema` (what is exported), [`batch`]
 //! (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop). These files, and
 //! no others, name `tch`.
 
 pub mod batch;
 pub mod checkpoint;
+mod classifier;
 mod ema;
 pub mod loss;
 pub mod metrics;

@@ -1,49 +1,82 @@
 //! Any 8-bit grey image to the network's input, in integers.
 //!
-//! In: ink `[h][w]`, 255 = full ink, 0 = paper. Out: the same picture at the network's size, each
-//! output pixel the area-weighted mean of the input pixels under it, rounded to nearest. No
-//! cropping and no centring: a mark keeps its place, as in Lake's and Koch's protocol.
+//! In: ink `[h][w]`, 255 = full ink, 0 = paper, and a [`Framing`]: the whole picture, or a square around
+//! its mark. Out: that part of the picture at the network's size, each output pixel the area-weighted
+//! mean of the input pixels under it, rounded to nearest.
 
 use crate::shape::{Hwc, ShapeError};
+
+mod mark;
+
+pub use mark::{MARK, REACH_PERCENT, SPREAD_PERCENT, Square};
 
 /// Largest extent of an input image: keeps every weighted sum inside `u32`.
 pub const MAX_EXTENT: usize = 4096;
 
+/// Which part of a picture becomes the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Framing {
+    /// All of it, its sides squeezed to the input's: a mark keeps its place and its size, as in Lake's
+    /// and Koch's protocol.
+    Picture = 1,
+    /// [`Square::around_mark`]: a mark is always in the middle, and equally large.
+    Mark = 2,
+}
+
+impl Framing {
+    /// Resamples the framed part of a picture, of what `ink` makes of each of its pixels.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] when a buffer does not hold its shape or a shape is empty, has more than
+    /// one channel or an extent above [`MAX_EXTENT`].
+    pub fn resample(
+        self,
+        source: &[u8],
+        from: Hwc,
+        target: &mut [u8],
+        to: Hwc,
+        ink: impl Fn(u8) -> u8,
+    ) -> Result<(), ShapeError> {
+        check(source, from)?;
+        check(target, to)?;
+        match self {
+            Self::Picture => squeeze(source, from, target, to, ink),
+            Self::Mark => {
+                let square = Square::around_mark(source, from, &ink);
+                square.resample(source, from, target, to, ink);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(pixels: &[u8], shape: Hwc) -> Result<(), ShapeError> {
+    shape.check(pixels.len())?;
+    if shape.is_empty() || shape.c != 1 || shape.h.max(shape.w) > MAX_EXTENT {
+        return Err(ShapeError::Length {
+            expected: MAX_EXTENT,
+            got: shape.len(),
+        });
+    }
+    Ok(())
+}
+
 /// Area-averaging resample of `[h][w]` ink from one size to another.
 ///
 /// # Errors
-/// [`ShapeError::Length`] when a buffer does not hold its shape or a shape is empty, has more than
-/// one channel or an extent above [`MAX_EXTENT`].
+/// As [`Framing::resample`].
 pub fn resample_area(
     source: &[u8],
     from: Hwc,
     target: &mut [u8],
     to: Hwc,
 ) -> Result<(), ShapeError> {
-    resample_area_of(source, from, target, to, |ink| ink)
+    Framing::Picture.resample(source, from, target, to, |ink| ink)
 }
 
-/// As [`resample_area`], of what `ink` makes of each input pixel.
-///
-/// # Errors
-/// As [`resample_area`].
-pub fn resample_area_of(
-    source: &[u8],
-    from: Hwc,
-    target: &mut [u8],
-    to: Hwc,
-    ink: impl Fn(u8) -> u8,
-) -> Result<(), ShapeError> {
-    from.check(source.len())?;
-    to.check(target.len())?;
-    for shape in [from, to] {
-        if shape.is_empty() || shape.c != 1 || shape.h.max(shape.w) > MAX_EXTENT {
-            return Err(ShapeError::Length {
-                expected: MAX_EXTENT,
-                got: shape.len(),
-            });
-        }
-    }
+/// The whole picture, both shapes checked.
+fn squeeze(source: &[u8], from: Hwc, target: &mut [u8], to: Hwc, ink: impl Fn(u8) -> u8) {
     // In units of 1/to.h (1/to.w) of an input pixel, an input pixel is `to` wide and an output
     // pixel `from` wide: every overlap is an integer and an output pixel's weights sum to `area`.
     let area = from.h as u64 * from.w as u64;
@@ -60,7 +93,6 @@ pub fn resample_area_of(
             *out = (sum + area / 2).checked_div(area).unwrap_or(0) as u8;
         }
     }
-    Ok(())
 }
 
 /// Input indices under output `out` of an axis, each with its overlap in units of `1/to`.

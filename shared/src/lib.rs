@@ -37,7 +37,7 @@
 //!
 //! # Capture to verdict
 //!
-//! [`session::Session::captured`] → [`capture::Look`] → [`image::resample_area_of`] →
+//! [`session::Session::captured`] → [`capture::Look`] → [`image::Framing::resample`] →
 //! [`net::Encoder::advance`] step by step → [`decide::Decider::logit`] per support embedding →
 //! [`decide::decide`].
 #![cfg_attr(not(test), no_std)]

@@ -14,7 +14,6 @@ mod view;
 pub use error::{CertificateError, Field, FormatError};
 pub use format::{
     EmitError, FORMAT_VERSION, FiltersRepr, HeadRepr, LayerRepr, MAX_KERNEL, MAX_LAYERS, ModelRepr,
-    Preprocessing,
 };
 pub use plan::{Placement, arena_len};
 pub use record::{Layer, Layers, Steps};

@@ -13,7 +13,8 @@ mod flash;
 
 use flash::{Cut, RESIDUES, Residue};
 use sha2::{Digest, Sha256};
-use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::image::Framing;
+use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView};
 use shared::shape::{Hwc, Window};
 use shared::slots::{Mapped, SlotError, Spare, choose};
 
@@ -40,7 +41,7 @@ fn file(seed: usize) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(60, 60, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers: &[LayerRepr::MaxPool2d { window }],
         head: HeadRepr {
             weight: &weight,

@@ -3,7 +3,7 @@
 #![allow(clippy::missing_panics_doc, reason = "only tests call this")]
 
 use host::quantize::QuantNet;
-use host::spec::{LayerSpec, NetSpec};
+use host::spec::{Framing, LayerSpec, NetSpec};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -63,6 +63,7 @@ pub fn tiny_net(input_side: usize, stride: usize) -> NetSpec {
     let pool = LayerSpec::max_pool(2, 2);
     NetSpec {
         input_side,
+        framing: Framing::Picture,
         layers: vec![conv, pool],
     }
 }

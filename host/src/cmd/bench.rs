@@ -9,13 +9,12 @@ use super::{Failure, Verdict, spinner};
 use crate::bench::bench;
 use crate::bench::contest::Settings;
 use crate::config::Config;
-use crate::engine::network_input;
+use crate::engine::{Input, network_input};
 use crate::export::Bundle;
 use crate::glyphs;
 use crate::quantize::exact::{FloatOnly, float_only};
 use crate::quantize::quantize;
 use crate::untrained::untrained;
-use shared::shape::Hwc;
 
 /// Seed of the drawings and of an untrained network's weights.
 const SEED: u64 = 1;
@@ -61,7 +60,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     let bundle = args.subject.bundle()?;
-    let input = bundle.view().map_err(Failure::work)?.input();
+    let input = Input::of(&bundle.view().map_err(Failure::work)?);
     let library = tools::onnxruntime::provide(&Progress::stderr()).map_err(Failure::work)?;
     let settings = Settings {
         duration: Duration::from_secs_f64(args.seconds),
@@ -95,13 +94,14 @@ impl Subject {
             return Err(Failure::Usage(lines.join("\n")));
         }
         let float = untrained(&spec, SEED).map_err(Failure::work)?;
-        let (quantized, _) = quantize(&float, &images(spec.input())?).map_err(Failure::work)?;
+        let (quantized, _) =
+            quantize(&float, &images(Input::of_spec(&spec))?).map_err(Failure::work)?;
         Bundle::new(&float, &quantized, "untrained", "").map_err(Failure::work)
     }
 }
 
 /// Drawings of as many generated glyphs.
-fn images(input: Hwc) -> Result<Vec<Vec<u8>>, Failure> {
+fn images(input: Input) -> Result<Vec<Vec<u8>>, Failure> {
     let glyphs = glyphs::load(SEED);
     let drawings = glyphs.evaluation.characters();
     let drawings = drawings.flat_map(|character| character.drawings.first());

@@ -134,6 +134,7 @@ pub(super) fn untrained_model(spec: &NetSpec, provenance: &str) -> Result<Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Framing;
     use crate::spec::LayerSpec;
 
     fn check(preset: &str, max_flash: Option<&str>, max_ram: Option<&str>) -> Result<(), String> {
@@ -186,7 +187,11 @@ mod tests {
     #[test]
     fn what_the_file_does_not_hold_is_refused() {
         let refusal = |input_side, layers| {
-            let spec = NetSpec { input_side, layers };
+            let spec = NetSpec {
+                input_side,
+                framing: Framing::Picture,
+                layers,
+            };
             untrained_model(&spec, "").unwrap_err().to_string()
         };
         let conv = LayerSpec::conv(1, 1, 1, 0);

@@ -7,7 +7,6 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
-use shared::shape::Hwc;
 
 use super::args::{Drawings, SubjectArgs};
 use super::budget::BudgetArgs;
@@ -17,7 +16,7 @@ use crate::calibration::{CalibrationReport, calibrate};
 use crate::checkpoint::{self, CHECKPOINT};
 use crate::config::{CONFIG_FILE, Config, hash_of};
 use crate::dataset::{Background, Dataset};
-use crate::engine::network_input;
+use crate::engine::{Input, network_input};
 use crate::export::Bundle;
 use crate::files::write_whole;
 use crate::float_net::FloatNet;
@@ -59,12 +58,12 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         held_out: background.validation(),
         json: args.subject.json,
     };
-    let calibration = calibration(&background, net.spec.input())?;
+    let calibration = calibration(&background, Input::of_spec(&net.spec))?;
     job.finish(&drawings, &calibration, Origin::Checkpoint(job.training()))
 }
 
 /// Network inputs that set the scales of the activations: drawings that may be trained on.
-pub(super) fn calibration(background: &Background, input: Hwc) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn calibration(background: &Background, input: Input) -> Result<Vec<Vec<u8>>, Failure> {
     let mut rng = ChaCha8Rng::seed_from_u64(CALIBRATION_SEED);
     let all = background.training().characters().flat_map(|c| &c.drawings);
     let drawings = all.sample(&mut rng, CALIBRATION_IMAGES).into_iter();

@@ -18,6 +18,7 @@ use super::{Failure, Verdict};
 use crate::augment::AugmentConfig;
 use crate::checkpoint::{self, CHECKPOINT};
 use crate::config::{Config, ImportConfig, TrainConfig};
+use crate::engine::Input;
 use crate::files::{create_folder, write_whole};
 use crate::import;
 use crate::import::fold::{Folded, Ink, Look, fold};
@@ -155,7 +156,7 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
 
     let drawings = args.data.open()?;
     let background = drawings.background()?;
-    let input = folded.spec.input();
+    let input = Input::of_spec(&folded.spec);
     let calibration = match &args.calibration {
         Some(folder) => from_folder(folder, input)?,
         None => export::calibration(&background, input)?,

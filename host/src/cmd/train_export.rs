@@ -137,6 +137,7 @@ mod with_torch {
     use super::super::export::{self, Job, Origin};
     use super::{Args, CONFIG_FILE, DeviceName, Failure, Verdict, plan};
     use crate::checkpoint::{self, CHECKPOINT};
+    use crate::engine::Input;
     use crate::files::{create_folder, write_whole};
     use crate::report::Training;
     use crate::train::run::RESUME_FILE;
@@ -199,7 +200,7 @@ mod with_torch {
             held_out: background.validation(),
             json: args.json,
         };
-        let calibration = export::calibration(&background, trained.net.spec.input())?;
+        let calibration = export::calibration(&background, Input::of_spec(&trained.net.spec))?;
         let verdict = job.finish(&drawings, &calibration, Origin::Trained(training))?;
         // The run is complete: nothing is left to go on with.
         std::fs::remove_file(folder.join(RESUME_FILE)).map_err(Failure::work)?;

@@ -7,7 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::thread::JoinHandle;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
-use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::image::Framing;
+use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView};
 use shared::session::{Action, Identity, Session};
 use shared::shape::{Hwc, Window};
 use shared::slots::{Mapped, choose};
@@ -87,7 +88,7 @@ pub(super) fn model(seed: u8) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(16, 16, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers: &[LayerRepr::MaxPool2d { window }],
         head: HeadRepr {
             weight: &weight,

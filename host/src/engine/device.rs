@@ -20,7 +20,7 @@ use tools::{Progress, SetupError};
 use ::shared::episode_file::{EpisodeRepr, TrialRepr};
 use ::shared::model::ModelView;
 
-use super::EngineError;
+use super::{EngineError, Input};
 use crate::evaluate::{EvaluateError, TrialLogits, check, network_inputs};
 use crate::trials::{Trial, TrialSet};
 
@@ -81,7 +81,7 @@ impl Device {
     ) -> Result<Vec<TrialLogits<i32>>, EvaluateError> {
         check(set)?;
         let input = model.input();
-        let images = network_inputs(&set.images, input)?;
+        let images = network_inputs(&set.images, Input::of(model))?;
         let most_images = (TRIALS_BYTES / 2 / input.len().max(1))
             .min(EMBEDDINGS_BYTES / (model.embedding_len() + 1))
             .clamp(1, MOST);
@@ -292,7 +292,11 @@ mod tests {
         let data = glyphs::synthetic(3, "evaluation", 2, 5);
         let set = within_alphabet(&data, 5, 2, 40, 7).unwrap();
         let input = Hwc::new(8, 8, 1);
-        let inputs = network_inputs(&set.images, input).unwrap();
+        let seen = Input {
+            shape: input,
+            framing: shared::image::Framing::Picture,
+        };
+        let inputs = network_inputs(&set.images, seen).unwrap();
         let bytes = Hand::of(&set, 30..40, &inputs).file(input).unwrap();
         let view = EpisodeView::new_checked(&bytes).unwrap();
         assert_eq!(

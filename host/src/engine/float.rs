@@ -1,8 +1,6 @@
 //! The float network on the operators of `shared`: how good it is before quantization.
 
-use shared::shape::Hwc;
-
-use super::{Embedder, EngineError, real};
+use super::{Embedder, EngineError, Input, real};
 use crate::float_net::{FloatEncoder, FloatNet, FloatNetError};
 
 /// A [`FloatNet`] as an engine.
@@ -33,8 +31,8 @@ impl Embedder for Float<'_> {
         "float"
     }
 
-    fn input(&self) -> Hwc {
-        self.net.spec.input()
+    fn input(&self) -> Input {
+        Input::of_spec(&self.net.spec)
     }
 
     fn embed(&self, input: &[u8]) -> Result<Vec<f32>, EngineError> {

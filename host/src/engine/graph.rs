@@ -7,7 +7,7 @@
 use ::shared::shape::Hwc;
 
 use super::shared::Shared;
-use super::{Embedder, Engine, EngineError, Graph, real, unexpected};
+use super::{Embedder, Engine, EngineError, Graph, Input, real, unexpected};
 use crate::layout::chw_to_hwc;
 
 /// An exported encoder as an embedder.
@@ -42,7 +42,7 @@ impl Embedder for GraphEncoder<'_> {
         self.engine.name()
     }
 
-    fn input(&self) -> Hwc {
+    fn input(&self) -> Input {
         self.shared.input()
     }
 
@@ -87,7 +87,8 @@ mod tests {
         let data = glyphs::synthetic(3, "evaluation", 2, 5);
         let set = within_alphabet(&data, 5, 2, 40, 7).unwrap();
         let net = untrained(&NetSpec::preset("nano").unwrap(), 7).unwrap();
-        let inputs = crate::evaluate::network_inputs(&set.images, net.spec.input()).unwrap();
+        let inputs =
+            crate::evaluate::network_inputs(&set.images, Input::of_spec(&net.spec)).unwrap();
         let (quantized, _) = quantize(&net, &inputs).unwrap();
         let bundle = Bundle::new(&net, &quantized, "", "").unwrap();
         let shared = Shared::new(bundle.view().unwrap());

@@ -7,7 +7,7 @@ use shared::model::{Layer, ModelView};
 use shared::net::Encoder;
 use shared::shape::Hwc;
 
-use super::{Embedder, EngineError};
+use super::{Embedder, EngineError, Input};
 use crate::quantize::INPUT_EXPONENT;
 
 thread_local! {
@@ -39,8 +39,8 @@ impl<'m> Shared<'m> {
     /// # Errors
     /// [`EngineError::Shape`] when the encoder refuses a blank image.
     pub fn embedding_form(&self) -> Result<(Hwc, u8), EngineError> {
-        let mut last = (self.input(), INPUT_EXPONENT);
-        let blank = vec![0; self.input().len()];
+        let mut last = (self.model.input(), INPUT_EXPONENT);
+        let blank = vec![0; self.model.input().len()];
         self.embed_observed(&blank, |_, layer, _| {
             last = (layer.operator.output(), layer.out_exponent);
         })?;
@@ -72,8 +72,8 @@ impl Embedder for Shared<'_> {
         "shared"
     }
 
-    fn input(&self) -> Hwc {
-        self.model.input()
+    fn input(&self) -> Input {
+        Input::of(&self.model)
     }
 
     fn unit(&self) -> f64 {

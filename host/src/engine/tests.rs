@@ -9,13 +9,17 @@ fn drawings_are_resampled_to_the_input() {
         w: 2,
         ink: vec![255, 255, 255, 255, 0, 0, 0, 0],
     };
-    assert_eq!(network_input(&drawing, Hwc::new(2, 1, 1)), Ok(vec![255, 0]));
+    let input = Input {
+        shape: Hwc::new(2, 1, 1),
+        framing: Framing::Picture,
+    };
+    assert_eq!(network_input(&drawing, input), Ok(vec![255, 0]));
     let damaged = Drawing {
         h: 4,
         w: 3,
         ..drawing
     };
-    assert!(network_input(&damaged, Hwc::new(2, 1, 1)).is_err());
+    assert!(network_input(&damaged, input).is_err());
 }
 
 /// Answers with the sum over each input.

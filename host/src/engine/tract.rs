@@ -99,7 +99,7 @@ fn refused(error: TractError) -> EngineError {
 mod tests {
     use super::*;
     use crate::quantize::quantize;
-    use crate::spec::{LayerSpec, NetSpec};
+    use crate::spec::{Framing, LayerSpec, NetSpec};
     use crate::untrained::untrained;
 
     /// The files promise a batch axis: three pairs at once are three pairs one by one.
@@ -107,6 +107,7 @@ mod tests {
     fn the_batch_axis_is_free() {
         let spec = NetSpec {
             input_side: 8,
+            framing: Framing::Picture,
             layers: vec![
                 LayerSpec::conv(3, 3, 2, 1),
                 LayerSpec::depthwise(3, 1, 1),

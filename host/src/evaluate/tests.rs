@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use shared::image::Framing;
 use shared::shape::Hwc;
 
 use super::*;
@@ -19,12 +20,15 @@ impl Embedder for FirstPixel {
         "first pixel"
     }
 
-    fn input(&self) -> Hwc {
-        Hwc::new(1, 1, 1)
+    fn input(&self) -> Input {
+        Input {
+            shape: Hwc::new(1, 1, 1),
+            framing: Framing::Picture,
+        }
     }
 
     fn embed(&self, input: &[u8]) -> Result<u8, EngineError> {
-        self.input().check(input.len())?;
+        self.input().shape.check(input.len())?;
         Ok(input[0])
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::quantize::quantize;
-use crate::spec::{LayerSpec, NetSpec};
+use crate::spec::{Framing, LayerSpec, NetSpec};
 use crate::untrained::untrained;
 
 fn nets(seed: u64) -> (FloatNet, QuantNet) {
@@ -10,6 +10,7 @@ fn nets(seed: u64) -> (FloatNet, QuantNet) {
     let pool = LayerSpec::max_pool(2, 2);
     let spec = NetSpec {
         input_side: 8,
+        framing: Framing::Picture,
         layers: vec![
             conv(3),
             pool,

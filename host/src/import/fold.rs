@@ -24,7 +24,7 @@ use shared::shape::{Hwc, Window};
 use super::chain::Image;
 use super::{ImportError, Op, Step};
 use crate::float_net::FloatFilters;
-use crate::spec::{Activation, LayerSpec, NetSpec, Norm};
+use crate::spec::{Activation, Framing, LayerSpec, NetSpec, Norm};
 use affine::Waiting;
 use input::Input;
 
@@ -290,6 +290,7 @@ impl Folder {
         Ok(Folded {
             spec: NetSpec {
                 input_side: side,
+                framing: Framing::Picture,
                 layers: self.layers,
             },
             filters: self.filters,

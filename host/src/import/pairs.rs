@@ -7,12 +7,12 @@ use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use shared::shape::{Hwc, ShapeError};
+use shared::shape::ShapeError;
 
 use super::fit::Pair;
 use crate::dataset::Dataset;
 use crate::engine::float::Float;
-use crate::engine::{Embedder, EngineError, network_input};
+use crate::engine::{Embedder, EngineError, Input, network_input};
 
 /// Drawings of each character.
 const DRAWERS: usize = 4;
@@ -32,7 +32,7 @@ impl Pairs {
     ///
     /// # Errors
     /// [`ShapeError`] when a drawing cannot be brought to the size of `input`.
-    pub fn draw(data: &Dataset, input: Hwc) -> Result<Self, ShapeError> {
+    pub fn draw(data: &Dataset, input: Input) -> Result<Self, ShapeError> {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let (mut drawings, mut pairs) = (Vec::new(), Vec::new());
         for alphabet in &data.alphabets {
@@ -129,11 +129,16 @@ fn area_under_curve(mut ranked: Vec<(f64, bool)>) -> f64 {
 mod tests {
     use super::*;
     use crate::glyphs;
+    use shared::image::Framing;
+    use shared::shape::Hwc;
 
     #[test]
     fn pairs_are_by_two_drawers_and_half_of_each_kind() {
         let data = glyphs::synthetic(1, "background", 2, 5);
-        let input = Hwc::new(8, 8, 1);
+        let input = Input {
+            shape: Hwc::new(8, 8, 1),
+            framing: Framing::Picture,
+        };
         let drawn = Pairs::draw(&data, input).unwrap();
         let Pairs { images, pairs } = &drawn;
         assert_eq!((images.len(), pairs.len()), (2 * 5 * DRAWERS, 2 * 5 * 12));

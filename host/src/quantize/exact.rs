@@ -112,9 +112,15 @@ fn reason(layer: &LayerSpec, input: Hwc) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Framing;
 
     fn reasons(input_side: usize, layers: Vec<LayerSpec>) -> Vec<String> {
-        let found = float_only(&NetSpec { input_side, layers }).unwrap();
+        let found = float_only(&NetSpec {
+            input_side,
+            framing: Framing::Picture,
+            layers,
+        })
+        .unwrap();
         found.iter().map(FloatOnly::to_string).collect()
     }
 

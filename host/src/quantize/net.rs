@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::decide::CalibrationRepr;
 use shared::model::{
-    EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing,
+    EmitError, FiltersRepr, FormatError, HeadRepr, LayerRepr, ModelRepr, ModelView,
 };
 use shared::quant::bound;
 use shared::shape::Hwc;
@@ -208,7 +208,7 @@ impl QuantNet {
         let model = ModelRepr {
             input: self.spec.input(),
             input_exponent: INPUT_EXPONENT,
-            preprocessing: Preprocessing::ResampleArea,
+            framing: self.spec.framing.into(),
             layers: &layers,
             head: HeadRepr {
                 weight: &self.head.weight_hwc,

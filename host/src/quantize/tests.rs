@@ -5,13 +5,14 @@ use shared::net::Encoder;
 
 use super::*;
 use crate::float_net::FloatHead;
-use crate::spec::NetSpec;
+use crate::spec::{Framing, NetSpec};
 
 fn spec() -> NetSpec {
     let conv = |c_out, stride| LayerSpec::conv(c_out, 3, stride, 1);
     let pool = LayerSpec::max_pool(2, 2);
     NetSpec {
         input_side: 12,
+        framing: Framing::Picture,
         layers: vec![conv(6, 1), pool, conv(8, 2), conv(5, 1)],
     }
 }
@@ -65,6 +66,7 @@ fn integers_follow_the_float_network() {
 fn every_kind() -> NetSpec {
     NetSpec {
         input_side: 12,
+        framing: Framing::Picture,
         layers: vec![
             LayerSpec::conv(6, 3, 3, 1),
             LayerSpec::depthwise(3, 1, 1),

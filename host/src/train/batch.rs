@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::augment::{AugmentConfig, Augmenter, Pose};
 use crate::config::TrainConfig;
 use crate::dataset::{Alphabet, Dataset};
+use crate::spec::NetSpec;
 
 /// The images of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Batch {
     pub n_drawers: usize,
     /// Ink as `[n_drawers][n_classes][h][w]`.
     pub images: Vec<u8>,
+    /// `[n_classes]`, which of all [`Batches::n_labels`] each class is.
+    pub labels: Vec<i64>,
 }
 
 /// Draws batches.
@@ -39,13 +42,13 @@ pub struct Batches<'d> {
 }
 
 impl<'d> Batches<'d> {
-    /// Batches for networks whose input is `side`×`side`.
+    /// Batches for `network`'s input.
     #[must_use]
     pub fn new(
         data: &'d Dataset,
         train: &TrainConfig,
         augment: &AugmentConfig,
-        side: usize,
+        network: &NetSpec,
     ) -> Self {
         Self {
             data,
@@ -54,7 +57,7 @@ impl<'d> Batches<'d> {
             n_drawers: train.drawings,
             seed: train.seed,
             augment: augment.clone(),
-            augmenter: Augmenter::new(augment.clone(), side),
+            augmenter: Augmenter::new(augment.clone(), network.input_side, network.framing),
         }
     }
 
@@ -68,37 +71,129 @@ impl<'d> Batches<'d> {
         let mut alphabets: Vec<&Alphabet> = usable.collect();
         alphabets.shuffle(&mut rng);
         let mut by_drawer = vec![Vec::<u8>::new(); self.n_drawers];
+        let mut labels = Vec::new();
         let mut missing = self.n_classes;
         for alphabet in alphabets {
             let n_way = self.n_way.min(alphabet.characters.len()).min(missing);
-            self.episode(alphabet, n_way, &mut rng, &mut by_drawer);
+            labels.extend(self.episode(alphabet, n_way, &mut rng, &mut by_drawer));
             missing -= n_way;
         }
         Batch {
             n_classes: self.n_classes - missing,
             n_drawers: self.n_drawers,
             images: by_drawer.concat(),
+            labels,
         }
     }
 
-    /// Appends a drawing of each of `n_way` characters to the images of every drawer.
+    /// Classes there are: every character in every pose.
+    #[must_use]
+    pub fn n_labels(data: &Dataset, augment: &AugmentConfig) -> usize {
+        data.n_characters() * Pose::count(augment)
+    }
+
+    /// Appends a drawing of each of `n_way` characters to the images of every drawer; returns their
+    /// labels.
     fn episode(
         &mut self,
         alphabet: &Alphabet,
         n_way: usize,
         rng: &mut ChaCha8Rng,
         by_drawer: &mut [Vec<u8>],
-    ) {
+    ) -> Vec<i64> {
         // Turned as a whole, an alphabet is another alphabet; turned letter by letter, some
         // syllabaries would contain a character twice.
         let pose = Pose::random(&self.augment, rng);
         let drawers = index::sample(rng, alphabet.n_drawers(), by_drawer.len());
+        let before = self.data.alphabets.iter();
+        let before = before.take_while(|other| !std::ptr::eq(*other, alphabet));
+        let first: usize = before.map(|other| other.characters.len()).sum();
+        let mut labels = Vec::new();
         for class in index::sample(rng, alphabet.characters.len(), n_way) {
+            let label = (first + class) * Pose::count(&self.augment) + pose.number();
+            labels.push(label as i64);
             let character = &alphabet.characters[class];
             for (drawer, images) in drawers.iter().zip(by_drawer.iter_mut()) {
                 self.augmenter
                     .apply(&character.drawings[drawer], pose, rng, images);
             }
         }
+        labels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Character;
+    use crate::engine::{Input, network_input};
+    use crate::glyphs;
+    use crate::spec::Framing;
+    use shared::shape::Hwc;
+
+    const SIDE: usize = 16;
+
+    fn batch(augment: AugmentConfig, data: &Dataset) -> Batch {
+        let train = TrainConfig {
+            episodes: 3,
+            n_way: 5,
+            ..TrainConfig::default()
+        };
+        let network = NetSpec {
+            input_side: SIDE,
+            framing: Framing::Picture,
+            layers: vec![],
+        };
+        Batches::new(data, &train, &augment, &network).batch(7)
+    }
+
+    #[test]
+    fn a_label_is_the_number_of_the_character() {
+        let data = glyphs::synthetic(5, "background", 3, 8);
+        let batch = batch(AugmentConfig::none(), &data);
+        let characters: Vec<_> = data.characters().collect();
+        let images: Vec<&[u8]> = batch.images.chunks(SIDE * SIDE).collect();
+        assert_eq!((batch.n_classes, batch.labels.len()), (15, 15));
+        let input = Input {
+            shape: Hwc::new(SIDE, SIDE, 1),
+            framing: Framing::Picture.into(),
+        };
+        for (place, image) in images.into_iter().enumerate() {
+            // Sampled in training, averaged over areas here: like its own drawing more than any other.
+            let difference = |character: &Character| {
+                let seen = |drawing| network_input(drawing, input).unwrap();
+                let drawings = character.drawings.iter();
+                let sums = drawings.map(|drawing| {
+                    let pairs = seen(drawing).into_iter().zip(image);
+                    pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>()
+                });
+                sums.min()
+            };
+            let nearest = (0..characters.len()).min_by_key(|&at| difference(characters[at]));
+            let label = batch.labels[place % batch.n_classes] as usize;
+            assert_eq!(nearest, Some(label), "image {place}");
+        }
+    }
+
+    #[test]
+    fn a_character_has_a_label_for_each_pose() {
+        let data = glyphs::synthetic(5, "background", 3, 8);
+        let augment = AugmentConfig::default();
+        let n_labels = Batches::n_labels(&data, &augment);
+        assert_eq!(n_labels, data.n_characters() * 8);
+        let batch = batch(augment, &data);
+        assert!(
+            batch
+                .labels
+                .iter()
+                .all(|&label| (label as usize) < n_labels)
+        );
+        // All of an episode are laid down alike.
+        let poses: Vec<i64> = batch.labels.iter().map(|label| label % 8).collect();
+        assert!(
+            poses
+                .chunks(5)
+                .all(|episode| episode.iter().all(|pose| *pose == episode[0]))
+        );
     }
 }

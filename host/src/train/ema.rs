@@ -63,12 +63,13 @@ mod tests {
 
     use super::*;
     use crate::config::Precision;
-    use crate::spec::{LayerSpec, NetSpec};
+    use crate::spec::{Framing, LayerSpec, NetSpec};
     use crate::train::net::values;
 
     fn net() -> Net {
         let spec = NetSpec {
             input_side: 4,
+            framing: Framing::Picture,
             layers: vec![LayerSpec::conv(2, 3, 1, 1)],
         };
         Net::new(&spec, Precision::Float32, Device::Cpu).unwrap()

@@ -29,7 +29,8 @@ pub fn loss(logits: &Tensor, train: &TrainConfig) -> Result<Tensor, TrainError> 
     };
     let by_query = softmax(logits)?;
     let by_support = softmax(&logits.f_transpose(0, 1)?)?;
-    Ok((by_query + by_support) * 0.5 + pair_cross_entropy(logits)? * train.pair_loss)
+    let softmax = (by_query + by_support) * (0.5 * train.episode_loss);
+    Ok(softmax + pair_cross_entropy(logits)? * train.pair_loss)
 }
 
 /// Mean over matching pairs and mean over the others, weighted half and half, as if the pairs were

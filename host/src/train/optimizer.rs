@@ -61,6 +61,10 @@ impl AdamW {
         no_grad(|| {
             for slot in &mut self.slots {
                 let gradient = slot.parameter.tensor.grad();
+                if !gradient.defined() {
+                    // No loss goes through it: the head, where only a classifier is trained.
+                    continue;
+                }
                 if slot.parameter.decayed {
                     let _ = slot
                         .parameter

@@ -66,7 +66,8 @@ impl Session<'_> {
     /// # Errors
     /// [`TrainError`]; what was trained until then is in the checkpoint.
     pub fn run(&self, resume: bool) -> Result<Outcome, TrainError> {
-        let mut state = State::new(self.config, self.device)?;
+        let n_labels = Batches::n_labels(self.background.training(), &self.config.augment);
+        let mut state = State::new(self.config, n_labels, self.device)?;
         let path = self.folder.join(RESUME_FILE);
         if resume && path.exists() {
             state.restore(&path)?;
@@ -75,12 +76,12 @@ impl Session<'_> {
             crate::files::write_whole(&self.folder.join(METRICS_FILE), b"")?;
         }
         let train = &self.config.train;
-        let side = self.config.network()?.input_side;
+        let network = self.config.network()?;
         let mut batches = Batches::new(
             self.background.training(),
             train,
             &self.config.augment,
-            side,
+            &network,
         );
         let first = state.progress.step;
         std::thread::scope(|scope| {

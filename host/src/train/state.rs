@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::batch::Batch;
+use super::classifier::Classifier;
 use super::ema::Average;
 use super::loss::loss;
 use super::net::{Mode, Net};
@@ -55,6 +56,8 @@ pub struct Trained {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) net: Net,
+    /// Trained beside the network where the configuration wants it.
+    classifier: Option<Classifier>,
     optimizer: AdamW,
     /// What is validated and exported instead of the network, where the configuration wants it.
     average: Option<Average>,
@@ -66,7 +69,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(config: &Config, device: Device) -> Result<Self, TrainError> {
+    /// A network at its start; `n_labels` is the number of classes that batches have labels of.
+    pub(super) fn new(
+        config: &Config,
+        n_labels: usize,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let train = &config.train;
         if train.threads > 0 {
             tch::set_num_threads(i32::try_from(train.threads).unwrap_or(i32::MAX));
@@ -75,6 +83,14 @@ impl State {
         let precision = train.precision.resolve();
         let spec = config.network()?;
         let net = Net::new(&spec, precision, device)?;
+        let classifier = if train.class_loss > 0.0 {
+            let d = spec.embedding()?.len();
+            Some(Classifier::new(n_labels, d, device)?)
+        } else {
+            None
+        };
+        let mut parameters = net.parameters();
+        parameters.extend(classifier.iter().flat_map(Classifier::parameters));
         let average = if train.average_decay > 0.0 {
             let copy = Net::new(&spec, precision, device)?;
             Some(Average::new(copy, &net, train.average_decay)?)
@@ -87,7 +103,8 @@ impl State {
             .map(|(name, tensor)| (format!("best.{name}"), tensor.detach().copy()));
         Ok(Self {
             best: best.collect(),
-            optimizer: AdamW::new(net.parameters(), train.weight_decay),
+            optimizer: AdamW::new(parameters, train.weight_decay),
+            classifier,
             net,
             average,
             progress: Progress {
@@ -118,10 +135,16 @@ impl State {
         self.net
             .state()
             .into_iter()
+            .chain(self.classifier_state())
             .chain(self.optimizer.state())
             .chain(self.average.iter().flat_map(Average::state))
             .chain(best)
             .collect()
+    }
+
+    fn classifier_state(&self) -> impl Iterator<Item = (String, Tensor)> {
+        let parameters = self.classifier.iter().flat_map(Classifier::parameters);
+        parameters.map(|parameter| (parameter.name, parameter.tensor))
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<(), TrainError> {
@@ -180,9 +203,32 @@ impl State {
         Ok(value)
     }
 
-    /// The loss, averaged over every two drawers of the batch: one's drawings are the queries, the
-    /// other's the supports.
+    /// That of the head and that of the classifier, as far as the configuration wants them.
     fn mean_loss(
+        &self,
+        embeddings: &Tensor,
+        batch: &Batch,
+        train: &TrainConfig,
+    ) -> Result<Tensor, TrainError> {
+        let classified = self.classifier.as_ref().map(|classifier| {
+            let labels = batch.labels.repeat(batch.n_drawers);
+            let loss = classifier.loss(embeddings, &labels, train.label_smoothing)?;
+            Ok::<_, TrainError>(loss * train.class_loss)
+        });
+        if train.episode_loss + train.pair_loss == 0.0 {
+            return classified
+                .unwrap_or_else(|| Ok(Tensor::f_zeros([], (Kind::Float, self.device))?));
+        }
+        let compared = self.compared_loss(embeddings, batch, train)?;
+        Ok(match classified {
+            Some(classified) => compared + classified?,
+            None => compared,
+        })
+    }
+
+    /// The head's loss, averaged over every two drawers of the batch: one's drawings are the queries,
+    /// the other's the supports.
+    fn compared_loss(
         &self,
         embeddings: &Tensor,
         batch: &Batch,

@@ -18,6 +18,7 @@ episodes = 2
 n_way = 5
 drawings = 3
 dropout = 0.1
+class_loss = 0.5
 average_decay = 0.99
 threads = 1
 precision = "float32"

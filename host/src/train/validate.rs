@@ -6,7 +6,7 @@ use tch::{Device, no_grad};
 use super::TrainError;
 use super::net::{Mode, Net, values};
 use super::state::images;
-use crate::engine::network_input;
+use crate::engine::{Input, network_input};
 use crate::trials::{Accuracy, TrialSet};
 
 /// Images in one forward pass.
@@ -46,7 +46,7 @@ fn embed_all(net: &Net, trials: &TrialSet, device: Device) -> Result<Vec<f32>, T
     for drawings in trials.images.chunks(BATCH) {
         let inputs = drawings
             .iter()
-            .map(|drawing| network_input(drawing, net.spec().input()));
+            .map(|drawing| network_input(drawing, Input::of_spec(net.spec())));
         let inputs: Vec<Vec<u8>> = inputs.collect::<Result<_, _>>()?;
         let images = images(&inputs.concat(), net.spec().input_side, device)?;
         all.extend(values(&net.embed(&images, Mode::Evaluate)?)?);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dataset::Drawing;
+use crate::engine::Input;
 use crate::engine::onnxruntime::{LIBRARY, Level, Onnxruntime, library};
 use crate::engine::tract::Tract;
 use crate::quantize::{QuantNet, quantize};
-use crate::spec::{LayerSpec, NetSpec};
+use crate::spec::{Framing, LayerSpec, NetSpec};
 use crate::untrained::untrained;
 
 fn conv(c_out: usize, stride: usize) -> LayerSpec {
@@ -29,18 +30,22 @@ fn specs() -> [NetSpec; 5] {
     [
         NetSpec {
             input_side: 16,
+            framing: Framing::Picture,
             layers: vec![conv(6, 2), conv(7, 1), POOL, conv(5, 1)],
         },
         NetSpec {
             input_side: 9,
+            framing: Framing::Picture,
             layers: vec![five, POOL, one, conv(3, 1)],
         },
         NetSpec {
             input_side: 12,
+            framing: Framing::Picture,
             layers: vec![POOL, conv(8, 1), POOL],
         },
         NetSpec {
             input_side: 16,
+            framing: Framing::Picture,
             layers: vec![
                 conv(6, 2),
                 LayerSpec::depthwise(3, 1, 1),
@@ -52,6 +57,7 @@ fn specs() -> [NetSpec; 5] {
         },
         NetSpec {
             input_side: 11,
+            framing: Framing::Picture,
             layers: vec![
                 LayerSpec::conv(3, 11, 1, 5),
                 LayerSpec::depthwise(5, 2, 4),
@@ -96,7 +102,7 @@ fn trial_set(trials: usize) -> TrialSet {
 fn export(spec: &NetSpec, seed: u64) -> (RunFiles, QuantNet) {
     let float = untrained(spec, seed).unwrap();
     let set = trial_set(1);
-    let calibration = network_inputs(&set.images, spec.input()).unwrap();
+    let calibration = network_inputs(&set.images, Input::of_spec(&spec)).unwrap();
     let (quantized, _) = quantize(&float, &calibration).unwrap();
     let bundle = RunFiles::new(&float, &quantized, "a test", "00").unwrap();
     (bundle, quantized)

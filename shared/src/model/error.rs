@@ -14,7 +14,7 @@ pub enum Field {
     FileLen,
     Input,
     InputExponent,
-    Preprocessing,
+    Framing,
     EmbeddingLen,
     LogitExponent,
     Reserved,

@@ -9,6 +9,7 @@ use super::plan::arena_len;
 use super::record::{Layers, Steps};
 use crate::checksum::crc32;
 use crate::decide::{CALIBRATION_LEN, CalibrationRepr};
+use crate::image::Framing;
 use crate::shape::{Hwc, ShapeError, Window};
 
 /// The version this crate reads and writes.
@@ -37,7 +38,7 @@ pub(super) mod field {
     pub(in crate::model) const INPUT_W: Field = 34..36;
     pub(in crate::model) const INPUT_C: Field = 36..38;
     pub(in crate::model) const INPUT_EXPONENT: Field = 38..39;
-    pub(in crate::model) const PREPROCESSING: Field = 39..40;
+    pub(in crate::model) const FRAMING: Field = 39..40;
     pub(in crate::model) const ARENA_LEN: Field = 40..44;
     pub(in crate::model) const EMBEDDING_LEN: Field = 44..48;
     pub(in crate::model) const HEAD_WEIGHT: Field = 48..52;
@@ -75,14 +76,6 @@ pub(super) mod code {
     pub(in crate::model) const DEPTHWISE_CONV2D: u8 = 3;
     pub(in crate::model) const LINEAR: u8 = 4;
     pub(in crate::model) const GLOBAL_AVERAGE_POOL: u8 = 5;
-}
-
-/// How an image becomes the network's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Preprocessing {
-    /// Ink on a clean ground, the whole picture: [`crate::image::resample_area`].
-    ResampleArea = 1,
 }
 
 /// A layer to be written; the operators document shapes and layouts.
@@ -218,7 +211,7 @@ pub struct ModelRepr<'a> {
     /// Real pixel = `q * 2^-input_exponent`.
     pub input_exponent: u8,
     /// How an image becomes the input.
-    pub preprocessing: Preprocessing,
+    pub framing: Framing,
     /// The encoder.
     pub layers: &'a [LayerRepr<'a>],
     /// The head.
@@ -312,7 +305,7 @@ impl ModelRepr<'_> {
         writer.put(field::INPUT_W, &narrow_u16(self.input.w)?)?;
         writer.put(field::INPUT_C, &narrow_u16(self.input.c)?)?;
         writer.put(field::INPUT_EXPONENT, &[self.input_exponent])?;
-        writer.put(field::PREPROCESSING, &[self.preprocessing as u8])?;
+        writer.put(field::FRAMING, &[self.framing as u8])?;
         writer.put(field::ARENA_LEN, &narrow_u32(arena)?)?;
         writer.put(field::EMBEDDING_LEN, &narrow_u32(self.head.weight.len())?)?;
         writer.put(field::HEAD_WEIGHT, &narrow_u32(head_weight)?)?;

@@ -7,11 +7,12 @@
 use core::ops::Range;
 
 use super::error::{CertificateError, Field, FormatError};
-use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, Preprocessing, field};
+use super::format::{FORMAT_VERSION, MAGIC, MAX_LAYERS, field};
 use super::plan::arena_len;
 use super::record::{Layers, Record, Steps};
 use crate::checksum::crc32;
 use crate::decide::{CALIBRATION_LEN, Calibration, Decider, Thresholds};
+use crate::image::Framing;
 use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
 use crate::shape::Hwc;
@@ -25,6 +26,7 @@ pub struct ModelView<'m> {
     bytes: &'m [u8],
     input: Hwc,
     input_exponent: u8,
+    framing: Framing,
     n_layers: u16,
     arena_len: usize,
     embedding_len: usize,
@@ -44,6 +46,7 @@ impl<'m> ModelView<'m> {
         let bytes = check_envelope(bytes)?;
         let input = read_input(bytes)?;
         let input_exponent = read_u8(bytes, field::INPUT_EXPONENT)?;
+        let framing = read_framing(bytes)?;
         let n_layers = read_u16(bytes, field::N_LAYERS)?;
         if !(1..=MAX_LAYERS).contains(&n_layers) {
             return Err(FormatError::Field(Field::NLayers));
@@ -72,6 +75,7 @@ impl<'m> ModelView<'m> {
             bytes,
             input,
             input_exponent,
+            framing,
             n_layers,
             arena_len: arena,
             embedding_len,
@@ -95,8 +99,8 @@ impl<'m> ModelView<'m> {
 
     /// How an image becomes the input.
     #[must_use]
-    pub const fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::ResampleArea
+    pub const fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// The encoder's layers, first to last.
@@ -210,13 +214,18 @@ fn read_input(bytes: &[u8]) -> Result<Hwc, FormatError> {
     if read_u8(bytes, field::INPUT_EXPONENT)? > MAX_SHIFT {
         return Err(FormatError::Field(Field::InputExponent));
     }
-    if read_u8(bytes, field::PREPROCESSING)? != Preprocessing::ResampleArea as u8 {
-        return Err(FormatError::Field(Field::Preprocessing));
-    }
     if array::<3>(bytes, field::RESERVED)? != [0; 3] {
         return Err(FormatError::Field(Field::Reserved));
     }
     Ok(input)
+}
+
+fn read_framing(bytes: &[u8]) -> Result<Framing, FormatError> {
+    match read_u8(bytes, field::FRAMING)? {
+        1 => Ok(Framing::Picture),
+        2 => Ok(Framing::Mark),
+        _ => Err(FormatError::Field(Field::Framing)),
+    }
 }
 
 /// Checks every layer; returns the encoder's output shape and what is left of the file.

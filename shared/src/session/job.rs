@@ -9,7 +9,6 @@ use embedded_storage::nor_flash::NorFlash;
 use super::line::Line;
 use super::{Action, Core, Press};
 use crate::capture::{Look, REVISION};
-use crate::image::resample_area_of;
 use crate::link::{CameraFault, Event, Fault, MAX_LABEL, Reply};
 use crate::model::ModelView;
 use crate::net::{Encoder, Stage};
@@ -205,7 +204,8 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         let (pixels, shape, look) = self.picture.get()?;
         let stage = Encoder::new(model)
             .begin(self.arena, |input| {
-                resample_area_of(pixels, shape, input, model.input(), |v| look.ink(v))
+                let framing = model.framing();
+                framing.resample(pixels, shape, input, model.input(), |v| look.ink(v))
             })
             .ok()?;
         self.job = Job::Embedding {
@@ -228,7 +228,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             .read_capture(&mut self.flash, sample, 0, pixels)
             .ok()?;
         let look = Look::at(pixels, shape);
-        resample_area_of(pixels, shape, head, input, |v| look.ink(v)).ok()?;
+        let framing = model.framing();
+        framing
+            .resample(pixels, shape, head, input, |v| look.ink(v))
+            .ok()?;
         // The input is where `begin` wants it.
         let stage = Encoder::new(model).begin(self.arena, |_| Ok(())).ok()?;
         self.job = Job::Embedding {

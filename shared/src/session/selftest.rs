@@ -6,7 +6,6 @@
 
 use crate::capture::Look;
 use crate::checksum::Crc32;
-use crate::image::resample_area_of;
 use crate::model::ModelView;
 use crate::net::Encoder;
 use crate::shape::{Hwc, ShapeError};
@@ -43,7 +42,8 @@ pub fn digest(
         let pixels = tail.get_mut(..shape.len()).ok_or(short)?;
         draw(pixels, seed.wrapping_add(picture));
         let look = Look::at(pixels, shape);
-        resample_area_of(pixels, shape, head, input, |grey| look.ink(grey))?;
+        let framing = model.framing();
+        framing.resample(pixels, shape, head, input, |grey| look.ink(grey))?;
         crc.update(head);
         let mut stage = encoder.begin(arena, |_| Ok(()))?;
         while encoder.advance(&mut stage, arena)? {}

@@ -2,11 +2,12 @@
 //! the wire.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use shared::image::Framing;
 use shared::link::{
     CameraFault, Command, Decoder, Fault, MAX_FRAME, PROTOCOL, Packet, Reply, Request, encode,
     parse,
 };
-use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView, Preprocessing};
+use shared::model::{HeadRepr, LayerRepr, ModelRepr, ModelView};
 use shared::session::{Action, Identity, IsSigned, Session};
 use shared::shape::{Hwc, Window};
 use shared::slots::{self, InUse, Mapped};
@@ -48,7 +49,7 @@ pub(crate) fn model(seed: u32) -> Vec<u8> {
     let model = ModelRepr {
         input: Hwc::new(16, 16, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers: &[LayerRepr::MaxPool2d { window }],
         head: HeadRepr {
             weight: &weight,

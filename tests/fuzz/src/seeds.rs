@@ -5,7 +5,8 @@
 use shared::decide::CalibrationRepr;
 use shared::episode_file::{EpisodeRepr, TrialRepr};
 use shared::link::{Command, Decoder, Event, MAX_FRAME, Packet, Request, encode};
-use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr, Preprocessing};
+use shared::image::Framing;
+use shared::model::{FiltersRepr, HeadRepr, LayerRepr, ModelRepr};
 use shared::shape::{Hwc, Window};
 
 /// One file of the corpus.
@@ -108,7 +109,7 @@ fn emit(
     let model = ModelRepr {
         input: Hwc::new(side, side, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers,
         head: HeadRepr {
             weight: head,

@@ -8,6 +8,7 @@ use tools::Progress;
 use super::super::{Failure, spinner};
 use super::{Args, InkName, LabelOne};
 use crate::dataset::{Background, Dataset};
+use crate::engine::Input;
 use crate::engine::float::Float;
 use crate::engine::original::Original;
 use crate::float_net::{FloatHead, FloatNet};
@@ -108,7 +109,7 @@ impl Import<'_> {
     /// Whether the head says *same* of the same characters, and the images have the right colours:
     /// on background alphabets that fitted nothing.
     fn check_sense(&self, net: &FloatNet, data: &Dataset, is_given: bool) -> Result<(), Failure> {
-        let drawn = Pairs::draw(data, net.spec.input()).map_err(Failure::work)?;
+        let drawn = Pairs::draw(data, Input::of_spec(&net.spec)).map_err(Failure::work)?;
         let float = Float::new(net).map_err(Failure::work)?;
         let separation = drawn.separation(&float).map_err(Failure::work)?;
         eprintln!(
@@ -145,7 +146,7 @@ impl Import<'_> {
 /// A head fitted to alphabets that may be trained on.
 fn fitted(net: &FloatNet, data: &Dataset) -> Result<FloatHead, Failure> {
     let bar = spinner("fitting a head");
-    let drawn = Pairs::draw(data, net.spec.input()).map_err(Failure::work)?;
+    let drawn = Pairs::draw(data, Input::of_spec(&net.spec)).map_err(Failure::work)?;
     let float = Float::new(net).map_err(Failure::work)?;
     let embeddings = drawn.embeddings(&float).map_err(Failure::work)?;
     let head = fit::fit(&embeddings, &drawn.pairs);

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use shared::shape::Hwc;
 
 use super::super::Failure;
 use super::Args;
 use crate::dataset::hex;
-use crate::engine::network_input;
+use crate::engine::{Input, network_input};
 use crate::float_net::FloatHead;
 use crate::import::fold::Folded;
 use crate::import::tensor::External;
@@ -99,7 +98,7 @@ pub(super) fn given_head(
 }
 
 /// Every PNG of a folder as a network input.
-pub(super) fn from_folder(folder: &Path, input: Hwc) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn from_folder(folder: &Path, input: Input) -> Result<Vec<Vec<u8>>, Failure> {
     let refuse = |path: &Path, message: &dyn std::fmt::Display| {
         Failure::Usage(format!("{}: {message}", path.display()))
     };
@@ -138,6 +137,8 @@ pub(super) fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::image::Framing;
+    use shared::shape::Hwc;
 
     /// Dark is ink; other files are left alone; a damaged one is named.
     #[test]
@@ -152,7 +153,10 @@ mod tests {
             writer.write_image_data(&[grey; 4]).unwrap();
         }
         std::fs::write(at("notes.txt"), "no image").unwrap();
-        let input = Hwc::new(4, 4, 1);
+        let input = Input {
+            shape: Hwc::new(4, 4, 1),
+            framing: Framing::Picture,
+        };
         let images = from_folder(folder.path(), input).unwrap();
         assert_eq!(images, [vec![255; 16], vec![0; 16]]);
 

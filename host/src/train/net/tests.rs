@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::real;
+use crate::spec::Framing;
 
 /// Every layer kind, extents that differ, padding beyond half a kernel, both normalizations.
 fn spec() -> NetSpec {
@@ -25,6 +26,7 @@ fn spec() -> NetSpec {
     };
     NetSpec {
         input_side: 23,
+        framing: Framing::Picture,
         layers: vec![
             LayerSpec::conv(5, 4, 2, 3),
             LayerSpec::depthwise(3, 1, 2),

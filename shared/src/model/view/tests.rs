@@ -62,7 +62,7 @@ fn emit_calibrated(
     let model = ModelRepr {
         input: Hwc::new(side, side, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers,
         head: HeadRepr {
             weight: head,

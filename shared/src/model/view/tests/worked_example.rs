@@ -51,7 +51,7 @@ fn worked_example_of_the_specification() {
     let repr = ModelRepr {
         input: Hwc::new(4, 4, 1),
         input_exponent: 8,
-        preprocessing: Preprocessing::ResampleArea,
+        framing: Framing::Picture,
         layers: &layers,
         head: HeadRepr {
             weight: &[-3, -2, -2, -1],
