@@ -355,7 +355,7 @@ fn device_agrees_with_the_desktop() {
 
 /// The trials as the firmware reads them.
 fn trials_file(set: &TrialSet, view: &shared::model::ModelView<'_>) -> Vec<u8> {
-    let inputs = evaluate::network_inputs(&set.images, Input::of(&view)).unwrap();
+    let inputs = evaluate::network_inputs(&set.images, Input::of(view)).unwrap();
     let narrow = |index: usize| u16::try_from(index).unwrap();
     let supports: Vec<Vec<u16>> = set
         .trials

@@ -352,7 +352,7 @@ fn displacement(warp: &Warp, y: f32, x: f32) -> [f32; 2] {
 
 /// Points of ink with a margin of empty paper, so that looking beside it needs no branch.
 #[derive(Debug, Default)]
-struct Paper {
+pub(crate) struct Paper {
     h: f32,
     w: f32,
     /// Where the first point lies, in pixels from the drawing's edge.
@@ -365,7 +365,7 @@ struct Paper {
 impl Paper {
     /// Points are the drawing's pixels, or the corners between them, each the mean of the four
     /// pixels that meet there.
-    fn lay(&mut self, ink: &[u8], h: usize, w: usize, average: bool) {
+    pub(crate) fn lay(&mut self, ink: &[u8], h: usize, w: usize, average: bool) {
         (self.h, self.w, self.stride) = (h as f32, w as f32, w + 4);
         self.origin = if average { 0.0 } else { 0.5 };
         self.points.clear();
@@ -389,7 +389,7 @@ impl Paper {
     }
 
     /// Ink at `(v, u)` of the unit square, bilinear; paper outside.
-    fn ink_at(&self, v: f32, u: f32) -> f32 {
+    pub(crate) fn ink_at(&self, v: f32, u: f32) -> f32 {
         let y = (v * self.h + 1.0 - self.origin).clamp(0.0, self.h + 2.0);
         let x = (u * self.w + 1.0 - self.origin).clamp(0.0, self.w + 2.0);
         // Not negative, so the cast is the floor, and much faster than calling it.
@@ -410,7 +410,7 @@ impl Paper {
 
 /// A thicker pen for `amount` towards 1, a thinner one towards -1: the largest or smallest ink of a
 /// cross of five pixels, mixed with the drawing.
-fn change_pen(drawing: &Drawing, amount: f32, out: &mut Vec<u8>) {
+pub(crate) fn change_pen(drawing: &Drawing, amount: f32, out: &mut Vec<u8>) {
     out.clone_from(&drawing.ink);
     let (w, weight) = (drawing.w, (amount.abs() * 256.0) as u16);
     if w < 3 {

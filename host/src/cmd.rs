@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod budget;
+mod capture_sim;
 mod completions;
 mod device;
 mod doctor;
@@ -99,6 +100,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Draw the figures of a run, as SVG and PNG with their numbers, and a page that shows them.
     Plot(plot::Args),
+    /// Write drawings as a cheap camera would see them: slanting, unevenly lit, blurred, noisy.
+    CaptureSim(capture_sim::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
     Verify(verify::Args),
     /// Measure how fast shared, tract and onnxruntime run a network on this computer.
@@ -132,6 +135,7 @@ impl Cli {
             Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Plot(args) => plot::run(&args),
+            Command::CaptureSim(args) => capture_sim::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -313,7 +313,7 @@ pub fn network_input(drawing: &Drawing, input: Input) -> Result<Vec<u8>, ShapeEr
     let from = Hwc::new(drawing.h, drawing.w, 1);
     let (target, to) = (&mut pixels, input.shape);
     let framing = input.framing;
-    framing.resample(&drawing.ink, from, target, to, |ink| ink)?;
+    framing.resample(&drawing.ink, from, target, to)?;
     Ok(pixels)
 }
 

@@ -161,7 +161,8 @@ fn drawing(path: &Path) -> Result<(Drawing, Option<String>), FolderError> {
             path.display()
         )
     });
-    let ink = pixels.into_iter().map(|grey| look.ink(grey)).collect();
+    let mut ink = pixels;
+    look.develop(&mut ink);
     Ok((Drawing { h, w, ink }, remark))
 }
 

@@ -5,6 +5,7 @@
 //! | [`dataset`], [`omniglot`], [`glyphs`], [`image_folder`]  | drawings, and where they come from              |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
+//! | [`capture_sim`]                                          | drawings as a cheap camera sees them            |
 //! | [`augment`], `train`, [`metrics`]                        | distortions; training (feature `train`), its diary |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`shipped`]                                              | networks for whoever has not trained one        |
@@ -22,6 +23,7 @@ pub mod baseline;
 pub mod bench;
 pub mod boards;
 pub mod calibration;
+pub mod capture_sim;
 pub mod checkpoint;
 pub mod cmd;
 pub mod config;

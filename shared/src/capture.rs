@@ -1,16 +1,21 @@
 //! From a camera's picture to ink on paper, and whether there is a mark to learn from.
 //!
-//! In: a grey picture `[h][w]`, dark on light or light on dark. Out: a [`Look`], which turns each
-//! grey value into ink (255 = full, 0 = paper) and says what speaks against the picture. Integers
-//! only; the picture itself is not changed, because it is what a sample keeps.
+//! In: a grey picture `[h][w]`, dark on light or light on dark, unevenly lit. Out: a [`Look`], which
+//! develops the picture into ink (255 = full, 0 = paper) and says what speaks against it. Integers only;
+//! the picture itself is what a sample keeps, so that a later release may look at it otherwise.
 
 use crate::link::Quality;
 use crate::shape::Hwc;
 
-/// Grows with every change of what a grey value becomes, so that samples are embedded again.
-pub const REVISION: u8 = 1;
+mod paper;
 
-/// Ink differs from paper by no less than this, or there is no mark.
+use paper::{Ink, Paper};
+
+/// Grows with every change of what a grey value becomes, so that samples are embedded again.
+pub const REVISION: u8 = 2;
+
+/// Ink differs from paper by no less than this, in 255ths of the paper's grey where ink is dark, or there
+/// is no mark.
 const EMPTY: u8 = 16;
 /// Ink that differs by less is too faint to learn from: noise of a sensor is a quarter of it.
 const FAINT: u8 = 48;
@@ -18,45 +23,62 @@ const FAINT: u8 = 48;
 const SPECK: usize = 8;
 /// Of 100 pixels at the picture's edge, those that may be ink before the mark counts as cut off.
 const EDGE_PERCENT: usize = 4;
-/// Of 100 pixels, those that may be ink before it counts as no mark but a dark picture.
+/// Of 100 pixels, those that may be ink before it counts as no mark but a dark picture; half of those at
+/// the edge say the same.
 const INK_PERCENT: usize = 50;
 
 /// What a picture's grey values mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// The paper's grey value.
-    paper: u8,
+    shape: Hwc,
+    paper: Paper,
     /// Whether ink is darker than paper.
     dark: bool,
     /// How much ink differs from paper.
     depth: u8,
+    /// How much paper differs from itself, for its grain and the sensor's noise.
+    grain: u8,
     quality: Quality,
 }
 
 impl Look {
-    /// Looks at a picture. What its edge shows most is paper.
+    /// Looks at a picture. What differs most from its paper is ink.
     ///
     /// An empty picture, or one whose length is not its shape's, is [`Quality::Empty`].
     #[must_use]
     pub fn at(picture: &[u8], shape: Hwc) -> Self {
         let mut look = Self {
-            paper: 255,
+            shape,
+            paper: Paper::flat(shape, 255),
             dark: true,
             depth: 255,
+            grain: 0,
             quality: Quality::Empty,
         };
         if shape.check(picture.len()).is_err() || picture.is_empty() || shape.c != 1 {
             return look;
         }
-        look.paper = median(edge(picture, shape));
-        let darker = depth(picture.iter().map(|&v| look.paper.saturating_sub(v)));
-        let lighter = depth(picture.iter().map(|&v| v.saturating_sub(look.paper)));
+        look.paper = Paper::of(picture, shape, Ink::Unknown);
+        // In grey values: as a share of a dark board's light, its noise would be more than chalk.
+        let [darker, lighter] = look
+            .both_sides(picture, apart)
+            .map(|counts| deepest(&counts));
         look.dark = darker >= lighter;
-        look.depth = darker.max(lighter).max(EMPTY);
-        look.quality = if darker.max(lighter) < EMPTY {
+        let ink = if look.dark { Ink::Dark } else { Ink::Light };
+        look.paper = Paper::of(picture, shape, ink);
+        let [darker, lighter] = look.both_sides(picture, differences);
+        let (inks, papers) = if look.dark {
+            (darker, lighter)
+        } else {
+            (lighter, darker)
+        };
+        let depth = deepest(&inks);
+        look.depth = depth.max(EMPTY);
+        look.grain = reached(&papers, 32);
+        look.quality = if depth < EMPTY {
             Quality::Empty
         } else {
-            look.judge(picture, shape)
+            look.judge(picture, &inks)
         };
         look
     }
@@ -67,85 +89,117 @@ impl Look {
         self.quality
     }
 
-    /// Ink of a grey value: 0 up to an eighth of the mark's depth, 255 from seven eighths on.
-    #[must_use]
-    pub fn ink(&self, grey: u8) -> u8 {
-        let (depth, margin) = (i32::from(self.depth), i32::from(self.depth / 8));
-        let above = i32::from(self.difference(grey)) - margin;
-        let ink = (above * 255).checked_div(depth - 2 * margin).unwrap_or(0);
-        ink.clamp(0, 255) as u8
-    }
-
-    /// How far a value lies from the paper, in the direction of ink.
-    const fn difference(&self, grey: u8) -> u8 {
-        if self.dark {
-            self.paper.saturating_sub(grey)
-        } else {
-            grey.saturating_sub(self.paper)
+    /// Turns the picture that was looked at into ink: 0 up to an eighth of the mark's depth, or twice the
+    /// paper's grain, 255 from seven eighths on.
+    pub fn develop(&self, picture: &mut [u8]) {
+        for (y, row) in picture.chunks_exact_mut(self.shape.w.max(1)).enumerate() {
+            let line = self.paper.line(y);
+            for (x, pixel) in row.iter_mut().enumerate() {
+                let differences = differences(*pixel, line.at(x));
+                *pixel = self.ink(self.side(differences));
+            }
         }
     }
 
-    fn judge(&self, picture: &[u8], shape: Hwc) -> Quality {
-        let is_ink = |&grey: &u8| self.difference(grey) >= self.depth.div_ceil(2);
-        let ink = picture.iter().filter(|grey| is_ink(grey)).count();
-        let at_edge = edge(picture, shape).filter(is_ink).count();
+    fn ink(&self, difference: u8) -> u8 {
+        let (depth, eighth) = (i32::from(self.depth), i32::from(self.depth / 8));
+        let least = eighth.max(2 * i32::from(self.grain)).min(depth / 2);
+        let ink = ((i32::from(difference) - least) * 255).checked_div(depth - eighth - least);
+        ink.unwrap_or(0).clamp(0, 255) as u8
+    }
+
+    /// That of ink.
+    const fn side(&self, [darker, lighter]: [u8; 2]) -> u8 {
+        if self.dark { darker } else { lighter }
+    }
+
+    /// How many pixels are how much darker, and how much lighter, than the paper below.
+    fn both_sides(&self, picture: &[u8], differ: fn(u8, u8) -> [u8; 2]) -> [Counts; 2] {
+        let mut counts = [[0; 256]; 2];
+        for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
+            let line = self.paper.line(y);
+            for (x, &grey) in row.iter().enumerate() {
+                for (counts, difference) in counts.iter_mut().zip(differ(grey, line.at(x))) {
+                    count(counts, difference);
+                }
+            }
+        }
+        counts
+    }
+
+    fn judge(&self, picture: &[u8], inks: &Counts) -> Quality {
+        let half = self.depth.div_ceil(2);
+        let ink = inks.iter().skip(usize::from(half));
+        let ink: usize = ink.map(|&count| usize::from(count)).sum();
+        let [edge, at_edge] = self.edge(picture, half);
         if ink < SPECK {
             Quality::Empty
-        } else if ink * 100 > picture.len() * INK_PERCENT {
+        } else if ink * 100 > picture.len() * INK_PERCENT || at_edge * 2 > edge {
             Quality::Full
-        } else if self.depth < FAINT {
+        } else if self.depth < FAINT || self.depth / 4 < self.grain {
             Quality::Faint
-        } else if at_edge * 100 > edge(picture, shape).count() * EDGE_PERCENT {
+        } else if at_edge * 100 > edge * EDGE_PERCENT {
             Quality::Clipped
         } else {
             Quality::Good
         }
     }
-}
 
-/// First and last row, first and last column; a corner belongs to both.
-fn edge(picture: &[u8], shape: Hwc) -> impl Iterator<Item = u8> {
-    let (w, last) = (shape.w, picture.len().saturating_sub(shape.w));
-    let top = picture.get(..w).unwrap_or(&[]);
-    let bottom = picture.get(last..).unwrap_or(&[]);
-    let left = picture.iter().step_by(w.max(1));
-    let right = picture.iter().skip(w.saturating_sub(1)).step_by(w.max(1));
-    top.iter().chain(bottom).chain(left).chain(right).copied()
-}
-
-/// How many of a picture's values are what.
-fn histogram(values: impl Iterator<Item = u8>) -> [u16; 256] {
-    let mut counts = [0_u16; 256];
-    for value in values {
-        if let Some(count) = counts.get_mut(usize::from(value)) {
-            *count = count.saturating_add(1);
+    /// Pixels at the picture's edge, and those of them that differ as much as `half`.
+    fn edge(&self, picture: &[u8], half: u8) -> [usize; 2] {
+        let (h, w) = (self.shape.h, self.shape.w.max(1));
+        let mut found = [0, 0];
+        for (y, row) in picture.chunks_exact(w).enumerate() {
+            let line = self.paper.line(y);
+            let step = if y == 0 || y + 1 == h {
+                1
+            } else {
+                (w - 1).max(1)
+            };
+            for (x, &grey) in row.iter().enumerate().step_by(step) {
+                let is_ink = self.side(differences(grey, line.at(x))) >= half;
+                found = [found[0] + 1, found[1] + usize::from(is_ink)];
+            }
         }
+        found
     }
-    counts
 }
 
-fn median(values: impl Iterator<Item = u8>) -> u8 {
-    let counts = histogram(values);
-    let all: usize = counts.iter().map(|&count| usize::from(count)).sum();
-    let mut below = 0;
-    for (value, &count) in (0_u8..=255).zip(&counts) {
-        below += usize::from(count);
-        if below * 2 > all {
-            return value;
-        }
-    }
-    255
+/// How much darker and how much lighter than the paper a value is.
+const fn apart(grey: u8, paper: u8) -> [u8; 2] {
+    [paper.saturating_sub(grey), grey.saturating_sub(paper)]
 }
 
-/// The difference that one pixel in 512 reaches, four at least: neither noise nor a dead pixel.
-fn depth(differences: impl Iterator<Item = u8>) -> u8 {
-    let counts = histogram(differences);
+/// The same as what ink means. It takes away a share of the light, so that dark
+/// ink is measured in 255ths of it.
+fn differences(grey: u8, paper: u8) -> [u8; 2] {
+    let taken = u32::from(paper.saturating_sub(grey)) * 255;
+    let taken = taken.checked_div(u32::from(paper)).unwrap_or(0);
+    [taken as u8, grey.saturating_sub(paper)]
+}
+
+/// How often each value is there.
+type Counts = [u16; 256];
+
+fn count(counts: &mut Counts, value: u8) {
+    if let Some(count) = counts.get_mut(usize::from(value)) {
+        *count = count.saturating_add(1);
+    }
+}
+
+/// The value that one in 512 reaches, four at least: neither noise nor a dead pixel.
+fn deepest(counts: &Counts) -> u8 {
+    reached(counts, 512)
+}
+
+/// The value that one in `share` of the values reaches, four of them at least.
+fn reached(counts: &Counts, share: usize) -> u8 {
     let all: usize = counts.iter().map(|&count| usize::from(count)).sum();
     let mut above = 0;
-    // Zipped with the values as `median` does, and reversed, this would panic for all the compiler knows.
+    // Zipped with the values and reversed, this would panic for all the compiler knows.
     for (value, &count) in counts.iter().enumerate().rev() {
         above += usize::from(count);
-        if above >= (all / 512).max(4) {
+        if above >= (all / share.max(1)).max(4) {
             return u8::try_from(value).unwrap_or(u8::MAX);
         }
     }
@@ -175,7 +229,9 @@ mod tests {
         for (paper, ink) in [(255, 0), (0, 255), (200, 90), (40, 140)] {
             let look = Look::at(&cross(paper, ink, 3), SHAPE);
             assert_eq!(look.quality(), Quality::Good, "{paper} {ink}");
-            assert_eq!((look.ink(paper), look.ink(ink)), (0, 255));
+            let mut developed = cross(paper, ink, 3);
+            look.develop(&mut developed);
+            assert_eq!(developed, cross(0, 255, 3), "{paper} {ink}");
         }
     }
 
@@ -203,7 +259,8 @@ mod tests {
     fn a_dead_pixel_is_no_paper() {
         let mut picture = cross(200, 60, 3);
         (picture[0], picture[30]) = (0, 255);
-        let look = Look::at(&picture, SHAPE);
-        assert_eq!((look.ink(200), look.ink(60)), (0, 255));
+        Look::at(&picture, SHAPE).develop(&mut picture);
+        assert_eq!(picture[1..30], cross(0, 255, 3)[1..30]);
+        assert_eq!(picture[31..], cross(0, 255, 3)[31..]);
     }
 }

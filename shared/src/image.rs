@@ -25,7 +25,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// Resamples the framed part of a picture, of what `ink` makes of each of its pixels.
+    /// Resamples the framed part of ink `[h][w]`.
     ///
     /// # Errors
     /// [`ShapeError::Length`] when a buffer does not hold its shape or a shape is empty, has more than
@@ -36,15 +36,14 @@ impl Framing {
         from: Hwc,
         target: &mut [u8],
         to: Hwc,
-        ink: impl Fn(u8) -> u8,
     ) -> Result<(), ShapeError> {
         check(source, from)?;
         check(target, to)?;
         match self {
-            Self::Picture => squeeze(source, from, target, to, ink),
+            Self::Picture => squeeze(source, from, target, to),
             Self::Mark => {
-                let square = Square::around_mark(source, from, &ink);
-                square.resample(source, from, target, to, ink);
+                let square = Square::around_mark(source, from);
+                square.resample(source, from, target, to);
             }
         }
         Ok(())
@@ -72,11 +71,11 @@ pub fn resample_area(
     target: &mut [u8],
     to: Hwc,
 ) -> Result<(), ShapeError> {
-    Framing::Picture.resample(source, from, target, to, |ink| ink)
+    Framing::Picture.resample(source, from, target, to)
 }
 
 /// The whole picture, both shapes checked.
-fn squeeze(source: &[u8], from: Hwc, target: &mut [u8], to: Hwc, ink: impl Fn(u8) -> u8) {
+fn squeeze(source: &[u8], from: Hwc, target: &mut [u8], to: Hwc) {
     // In units of 1/to.h (1/to.w) of an input pixel, an input pixel is `to` wide and an output
     // pixel `from` wide: every overlap is an integer and an output pixel's weights sum to `area`.
     let area = from.h as u64 * from.w as u64;
@@ -85,8 +84,8 @@ fn squeeze(source: &[u8], from: Hwc, target: &mut [u8], to: Hwc, ink: impl Fn(u8
             let mut sum = 0_u64;
             for (i_y, weight_y) in overlaps(y, from.h, to.h) {
                 for (i_x, weight_x) in overlaps(x, from.w, to.w) {
-                    let pixel = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
-                    sum += weight_y * weight_x * u64::from(ink(pixel));
+                    let ink = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
+                    sum += weight_y * weight_x * u64::from(ink);
                 }
             }
             // At most 255: the weights sum to `area`.

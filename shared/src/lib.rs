@@ -21,10 +21,10 @@
 //! | [`shape`]        | image shapes and windows                                             |
 //! | [`ops`]          | the operators, one file each; [`ops::float`]: the desktop's, in `f32` |
 //! | [`arch`]         | their kernels, one file for each kind of processor                   |
+//! | [`image`]        | any grey image, or its mark, to the network's input                  |
 //! | [`model`]        | the model file: bytes, checks, arena plan                            |
 //! | [`net`]          | image to embedding; the only place where model and operators meet    |
 //! | [`decide`]       | embeddings to logits to a decision                                   |
-//! | [`image`]        | any grey image to the network's input                                |
 //! | [`capture`]      | a camera's picture to ink, and what speaks against it                |
 //! | [`store`]        | a log in flash that survives power cuts                              |
 //! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |

@@ -20,7 +20,8 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 /// Modules of `shared`, and those that each may import, apart from its own tests.
 ///
 /// `ops` and `arch` are one layer of two rooms: an operator checks and calls the kernel that the
-/// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels.
+/// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels. A
+/// `model` says what it wants to see of an `image`.
 const SHARED: [(&str, &[&str]); 17] = [
     ("checksum", &[]),
     ("quant", &[]),
@@ -29,9 +30,12 @@ const SHARED: [(&str, &[&str]); 17] = [
     ("arch", &["ops", "quant", "shape"]),
     ("ops", &["arch", "quant", "shape"]),
     ("decide", &["ops", "quant", "shape"]),
-    ("model", &["checksum", "decide", "ops", "quant", "shape"]),
-    ("net", &["model", "ops", "shape"]),
     ("image", &["shape"]),
+    (
+        "model",
+        &["checksum", "decide", "image", "ops", "quant", "shape"],
+    ),
+    ("net", &["model", "ops", "shape"]),
     ("episode_file", &["checksum", "shape"]),
     ("link", &["model"]),
     ("capture", &["link", "shape"]),

@@ -47,6 +47,28 @@ pub(super) enum DatasetName {
     Synthetic,
 }
 
+/// Part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Half {
+    /// Never seen in training: the only ones that a claim may rest on.
+    Evaluation,
+    /// Background alphabets that chose the checkpoint.
+    HeldOut,
+    /// Background alphabets that the network learned from.
+    Training,
+}
+
+impl Half {
+    /// Its drawings.
+    pub(super) fn of(self, drawings: &Drawings) -> Result<Dataset, Failure> {
+        Ok(match self {
+            Self::Evaluation => drawings.evaluation()?,
+            Self::HeldOut => drawings.background()?.validation().clone(),
+            Self::Training => drawings.background()?.training().clone(),
+        })
+    }
+}
+
 /// Drawings, opened but not all read.
 pub(super) enum Drawings {
     Omniglot(Source),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::SubjectArgs;
+use super::args::{Half, SubjectArgs};
 use super::{Failure, Verdict};
 use crate::evaluate::alphabets::Catalogue;
 use crate::evaluate::figures::{Agreement, Figures, Shots};
@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Which alphabets of the data set.
     #[arg(long, value_enum, default_value_t = Half::Evaluation)]
     alphabets: Half,
+    /// See every drawing through the camera simulator first: does light, pose or noise matter?
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "images")]
+    captures: Option<Captures>,
     /// Which task; several with commas [default: lake20; with --images within].
     #[arg(long, value_enum, value_delimiter = ',')]
     protocol: Vec<Protocol>,
@@ -103,15 +106,13 @@ enum Protocol {
     OpenSet,
 }
 
-/// Part of a data set.
+/// What becomes of a simulated capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Half {
-    /// Never seen in training: the only ones that a claim may rest on.
-    Evaluation,
-    /// Background alphabets that chose the checkpoint.
-    HeldOut,
-    /// Background alphabets that the network learned from.
-    Training,
+enum Captures {
+    /// Ink on paper, as a device develops it.
+    Developed,
+    /// Its grey values turned around: what developing is worth.
+    Plain,
 }
 
 /// Something that runs the network.

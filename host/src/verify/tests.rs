@@ -102,7 +102,7 @@ fn trial_set(trials: usize) -> TrialSet {
 fn export(spec: &NetSpec, seed: u64) -> (RunFiles, QuantNet) {
     let float = untrained(spec, seed).unwrap();
     let set = trial_set(1);
-    let calibration = network_inputs(&set.images, Input::of_spec(&spec)).unwrap();
+    let calibration = network_inputs(&set.images, Input::of_spec(spec)).unwrap();
     let (quantized, _) = quantize(&float, &calibration).unwrap();
     let bundle = RunFiles::new(&float, &quantized, "a test", "00").unwrap();
     (bundle, quantized)

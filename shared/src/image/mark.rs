@@ -1,6 +1,6 @@
 //! Where the mark is: a square around it, by the mean and the spread of its ink.
 //!
-//! In: a picture of one mark. Out: a [`Square`], and the picture under it at another size. Mean and
+//! In: ink `[h][w]` with one mark. Out: a [`Square`], and the picture under it at another size. Mean and
 //! spread (moment normalization; Casey 1970) move less than the edges of the mark when a stroke runs out
 //! or a speck lies beside it. What lies outside of the picture is paper.
 
@@ -39,15 +39,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(picture: &[u8], shape: Hwc, ink: impl Fn(u8) -> u8) -> Self {
+    fn of(picture: &[u8], shape: Hwc) -> Self {
         let mut sums = Self {
             reach: [i64::MIN; 4],
             ..Self::default()
         };
         let place = |at: usize, extent: usize| 2 * at as i64 + 1 - extent as i64;
         for (y, row) in picture.chunks_exact(shape.w.max(1)).enumerate() {
-            for (x, &grey) in row.iter().enumerate() {
-                if ink(grey) >= MARK {
+            for (x, &ink) in row.iter().enumerate() {
+                if ink >= MARK {
                     sums.add(place(y, shape.h), place(x, shape.w));
                 }
             }
@@ -67,10 +67,10 @@ impl Sums {
 }
 
 impl Square {
-    /// The square around the mark of a picture, of what `ink` makes of each pixel; around the whole
+    /// The square around the mark of a picture; around the whole
     /// picture where there is no mark.
     #[must_use]
-    pub fn around_mark(picture: &[u8], shape: Hwc, ink: impl Fn(u8) -> u8) -> Self {
+    pub fn around_mark(picture: &[u8], shape: Hwc) -> Self {
         let (h, w) = (shape.h as u64, shape.w as u64);
         let (middle_y, middle_x) = ((h * PART / 2) as i64, (w * PART / 2) as i64);
         let around_all = Self {
@@ -78,7 +78,7 @@ impl Square {
             middle_x,
             side: h.max(w) * PART,
         };
-        let sums = Sums::of(picture, shape, ink);
+        let sums = Sums::of(picture, shape);
         let Some(([y, x], side)) = place(&sums) else {
             return around_all;
         };
@@ -93,14 +93,7 @@ impl Square {
     /// lies under it, or of an area of one pixel where the picture grows.
     ///
     /// `source` and `target` hold their shapes; what is missing counts as paper.
-    pub fn resample(
-        &self,
-        source: &[u8],
-        from: Hwc,
-        target: &mut [u8],
-        to: Hwc,
-        ink: impl Fn(u8) -> u8,
-    ) {
+    pub fn resample(&self, source: &[u8], from: Hwc, target: &mut [u8], to: Hwc) {
         let rows = Axis::new(self.middle_y, self.side, from.h, to.h);
         let columns = Axis::new(self.middle_x, self.side, from.w, to.w);
         let area = rows.width * columns.width;
@@ -109,8 +102,7 @@ impl Square {
                 let mut sum = 0_u64;
                 for (i_y, weight_y) in rows.under(y) {
                     for (i_x, weight_x) in columns.under(x) {
-                        let pixel = source.get(i_y * from.w + i_x).copied();
-                        let ink = pixel.map_or(0, &ink);
+                        let ink = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
                         sum += weight_y * weight_x * u64::from(ink);
                     }
                 }
@@ -204,9 +196,7 @@ mod tests {
 
     fn framed(picture: &[u8], from: Hwc) -> Vec<u8> {
         let mut out = vec![0xa5; TO.len()];
-        Framing::Mark
-            .resample(picture, from, &mut out, TO, |ink| ink)
-            .unwrap();
+        Framing::Mark.resample(picture, from, &mut out, TO).unwrap();
         out
     }
 
@@ -282,20 +272,14 @@ mod tests {
 
     #[test]
     fn without_a_mark_it_is_the_whole_picture() {
-        let square = Square::around_mark(&[0; 12], Hwc::new(2, 6, 1), |ink| ink);
+        let square = Square::around_mark(&[0; 12], Hwc::new(2, 6, 1));
         assert_eq!(
             (square.side, square.middle_y, square.middle_x),
             (6 * 256, 256, 3 * 256)
         );
-        let flat = Square::around_mark(&[100; 36], Hwc::new(6, 6, 1), |ink| ink);
+        let flat = Square::around_mark(&[100; 36], Hwc::new(6, 6, 1));
         let mut out = [0; 9];
-        flat.resample(
-            &[100; 36],
-            Hwc::new(6, 6, 1),
-            &mut out,
-            Hwc::new(3, 3, 1),
-            |ink| ink,
-        );
+        flat.resample(&[100; 36], Hwc::new(6, 6, 1), &mut out, Hwc::new(3, 3, 1));
         assert_eq!(out, [100; 9]);
     }
 
@@ -310,7 +294,7 @@ mod tests {
             side: 1024,
         };
         let mut out = [0; 64];
-        square.resample(&picture, from, &mut out, to, |ink| ink);
+        square.resample(&picture, from, &mut out, to);
         assert_eq!(out[32..40], [0, 50, 150, 150, 50, 0, 0, 0]);
     }
 
@@ -328,7 +312,7 @@ mod tests {
             }).collect();
             let to = Hwc::new(side, side, 1);
             let mut out = vec![0; to.len()];
-            Framing::Mark.resample(&picture, shape, &mut out, to, |ink| ink).unwrap();
+            Framing::Mark.resample(&picture, shape, &mut out, to).unwrap();
             prop_assert!(out.iter().max() <= picture.iter().max());
         }
     }

@@ -202,41 +202,48 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
     fn begin(&mut self, purpose: Purpose) -> Option<()> {
         let model = self.model?;
         let (pixels, shape, look) = self.picture.get()?;
-        let stage = Encoder::new(model)
-            .begin(self.arena, |input| {
-                let framing = model.framing();
-                framing.resample(pixels, shape, input, model.input(), |v| look.ink(v))
-            })
-            .ok()?;
-        self.job = Job::Embedding {
-            stage,
-            purpose,
-            since: self.now,
-        };
-        Some(())
+        let (_, tail) = self.arena.split_at_mut_checked(model.input().len())?;
+        let place = tail.get_mut(..shape.len())?;
+        for (place, pixel) in place.iter_mut().zip(pixels) {
+            *place = *pixel;
+        }
+        self.begin_at(&model, shape, &look, purpose)
     }
 
-    /// Embeds a sample's own picture, which is read to the end of the arena.
+    /// Embeds a sample's own picture, as it is looked at today.
     fn begin_refresh(&mut self, sample: u32) -> Option<()> {
         let model = self.model?;
         let found = self.support.sample(sample)?;
         let shape = Hwc::new(usize::from(found.h), usize::from(found.w), 1);
-        let input = model.input();
-        let (head, tail) = self.arena.split_at_mut_checked(input.len())?;
+        let (_, tail) = self.arena.split_at_mut_checked(model.input().len())?;
         let pixels = tail.get_mut(..shape.len())?;
         self.support
             .read_capture(&mut self.flash, sample, 0, pixels)
             .ok()?;
         let look = Look::at(pixels, shape);
+        self.begin_at(&model, shape, &look, Purpose::Refresh { sample })
+    }
+
+    /// Develops the picture that lies in the arena, behind the room for the network's input, frames it and
+    /// begins.
+    fn begin_at(
+        &mut self,
+        model: &ModelView<'_>,
+        shape: Hwc,
+        look: &Look,
+        purpose: Purpose,
+    ) -> Option<()> {
+        let input = model.input();
+        let (head, tail) = self.arena.split_at_mut_checked(input.len())?;
+        let pixels = tail.get_mut(..shape.len())?;
+        look.develop(pixels);
         let framing = model.framing();
-        framing
-            .resample(pixels, shape, head, input, |v| look.ink(v))
-            .ok()?;
+        framing.resample(pixels, shape, head, input).ok()?;
         // The input is where `begin` wants it.
-        let stage = Encoder::new(model).begin(self.arena, |_| Ok(())).ok()?;
+        let stage = Encoder::new(*model).begin(self.arena, |_| Ok(())).ok()?;
         self.job = Job::Embedding {
             stage,
-            purpose: Purpose::Refresh { sample },
+            purpose,
             since: self.now,
         };
         Some(())

@@ -41,9 +41,8 @@ pub fn digest(
         let (head, tail) = arena.split_at_mut_checked(input.len()).ok_or(short)?;
         let pixels = tail.get_mut(..shape.len()).ok_or(short)?;
         draw(pixels, seed.wrapping_add(picture));
-        let look = Look::at(pixels, shape);
-        let framing = model.framing();
-        framing.resample(pixels, shape, head, input, |grey| look.ink(grey))?;
+        Look::at(pixels, shape).develop(pixels);
+        model.framing().resample(pixels, shape, head, input)?;
         crc.update(head);
         let mut stage = encoder.begin(arena, |_| Ok(()))?;
         while encoder.advance(&mut stage, arena)? {}

@@ -3,7 +3,7 @@
 //! A mean lies between its least and its largest term, the same size changes nothing, and every
 //! small result is that of rational arithmetic.
 
-use shared::image::resample_area;
+use shared::image::{Framing, resample_area};
 use shared::shape::Hwc;
 
 use crate::source::{Source, stretch};
@@ -47,6 +47,11 @@ pub fn run(bytes: &[u8]) {
     if (h + to_h) * (w + to_w) <= MAX_OVERLAPS {
         assert_eq!(result, second_opinion(&picture, from, to));
     }
+    // Around its mark there may be more paper, but no more ink.
+    let most = most.copied();
+    let framed = Framing::Mark.resample(&picture, from, &mut result, to);
+    assert_eq!(framed, Ok(()));
+    assert!(result.iter().max().copied() <= most);
 }
 
 /// Every pair of pixels that overlap, in units of `1 / (from · to)` of the picture.

@@ -2,10 +2,13 @@
 //!
 //! In: the command line. Out: a [`Material`] with every set of trials, and what could not be drawn.
 
-use super::super::args::DataArgs;
-use super::{ALL_WAY_REPEATS, Args, Half, Protocol, WAYS};
+use std::sync::Arc;
+
+use super::super::args::{DataArgs, Half};
+use super::{ALL_WAY_REPEATS, Args, Captures, Protocol, WAYS};
+use crate::capture_sim::{self, SEED};
 use crate::cmd::{Failure, spinner};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Drawing};
 use crate::evaluate::figures::{Skipped, Task};
 use crate::image_folder;
 use crate::trials::{self, TrialError, TrialSet};
@@ -38,7 +41,10 @@ impl Material {
         for protocol in args.protocols() {
             match protocol {
                 Protocol::Lake20 => {
-                    let set = args.subject.data.find()?.lake20()?;
+                    let mut set = args.subject.data.find()?.lake20()?;
+                    if let Some(captures) = args.captures {
+                        set.images = captures.see(&set.images, SEED);
+                    }
                     let task = Task::LakeWithinAlphabet;
                     material.drawn.push(Drawn { task, set });
                 }
@@ -51,6 +57,11 @@ impl Material {
                     material.drawn.push(Drawn { task, set });
                 }
                 Protocol::OpenSet => material.open_set = true,
+            }
+        }
+        if let Some(captures) = args.captures {
+            for drawn in &mut material.drawn {
+                drawn.set.protocol = format!("{}_{}", captures.name(), drawn.set.protocol);
             }
         }
         Ok(material)
@@ -86,11 +97,20 @@ impl Material {
 
     fn of_data_set(args: &Args) -> Result<Self, Failure> {
         let drawings = args.subject.data.open()?;
-        let (alphabets, dataset) = match args.alphabets {
-            Half::Evaluation => ("evaluation", drawings.evaluation()?),
-            Half::HeldOut => ("held_out", drawings.background()?.validation().clone()),
-            Half::Training => ("training", drawings.background()?.training().clone()),
+        let alphabets = match args.alphabets {
+            Half::Evaluation => "evaluation",
+            Half::HeldOut => "held_out",
+            Half::Training => "training",
         };
+        let mut dataset = args.alphabets.of(&drawings)?;
+        if let Some(captures) = args.captures {
+            let bar = spinner("simulating captures");
+            let characters = dataset.alphabets.iter_mut().flat_map(|a| &mut a.characters);
+            for (seed, character) in (SEED..).zip(characters) {
+                character.drawings = captures.see(&character.drawings, seed);
+            }
+            bar.finish_and_clear();
+        }
         Ok(Self::of(data_name(&args.subject.data), alphabets, dataset))
     }
 
@@ -157,6 +177,27 @@ impl Material {
         };
         let limit = if args.images.is_some() { most } else { WAYS };
         vec![WAYS.min(limit)]
+    }
+}
+
+impl Captures {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Developed => "captures",
+            Self::Plain => "plain_captures",
+        }
+    }
+
+    /// What the network is shown instead of the drawings.
+    fn see(self, drawings: &[Arc<Drawing>], seed: u64) -> Vec<Arc<Drawing>> {
+        capture_sim::captured(
+            drawings,
+            seed,
+            match self {
+                Self::Developed => capture_sim::developed,
+                Self::Plain => capture_sim::turned_around,
+            },
+        )
     }
 }
 
