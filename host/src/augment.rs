@@ -33,6 +33,19 @@ pub struct AugmentConfig {
     pub pen: f32,
     /// Whether whole alphabets are turned by quarters and mirrored.
     pub poses: bool,
+    /// Probability that a drawing is replaced by what a device makes of a simulated capture of it
+    /// ([`crate::capture_sim`]), and is then distorted as any other.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub captures: f32,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::float_cmp,
+    reason = "serde asks for a reference; only the exact zero turns it off"
+)]
+fn is_zero(amount: &f32) -> bool {
+    *amount == 0.0
 }
 
 impl Default for AugmentConfig {
@@ -46,6 +59,7 @@ impl Default for AugmentConfig {
             warp: 0.03,
             pen: 0.6,
             poses: true,
+            captures: 0.0,
         }
     }
 }
@@ -63,6 +77,7 @@ impl AugmentConfig {
             warp: 0.0,
             pen: 0.0,
             poses: false,
+            captures: 0.0,
         }
     }
 
@@ -77,6 +92,7 @@ impl AugmentConfig {
             ("augment.shift", self.shift, 0.5, "0 to 0.5"),
             ("augment.warp", self.warp, 0.2, "0 to 0.2"),
             ("augment.pen", self.pen, 1.0, "0 to 1"),
+            ("augment.captures", self.captures, 1.0, "0 to 1"),
         ];
         let bad = limits
             .into_iter()

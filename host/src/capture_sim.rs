@@ -15,7 +15,7 @@ use shared::capture::Look;
 use shared::shape::Hwc;
 
 use crate::augment::{Paper, change_pen};
-use crate::dataset::Drawing;
+use crate::dataset::{Dataset, Drawing};
 use crate::device::images::Grey;
 
 mod scene;
@@ -141,6 +141,23 @@ pub fn captured(
         Arc::new(see(capture(drawing, &mut rng)))
     });
     seen.collect()
+}
+
+/// A data set with [`captured`] drawings. Every character has a seed of its own.
+#[must_use]
+pub fn captured_dataset(
+    mut dataset: Dataset,
+    seed: u64,
+    see: impl Fn(Grey) -> Drawing + Sync,
+) -> Dataset {
+    let characters = dataset
+        .alphabets
+        .iter_mut()
+        .flat_map(|alphabet| &mut alphabet.characters);
+    for (seed, character) in (seed..).zip(characters) {
+        character.drawings = captured(&character.drawings, seed, &see);
+    }
+    dataset
 }
 
 #[cfg(test)]

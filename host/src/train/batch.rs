@@ -6,14 +6,18 @@
 //! Every draw comes from a generator keyed by (seed, step), so step `k` is the same batch whether
 //! or not the run was interrupted.
 
-use rand::SeedableRng;
 use rand::seq::{SliceRandom, index};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{AugmentConfig, Augmenter, Pose};
+use crate::capture_sim::{captured_dataset, developed};
 use crate::config::TrainConfig;
 use crate::dataset::{Alphabet, Dataset};
 use crate::spec::NetSpec;
+
+/// Keeps the scenes of captures apart from those of the evaluation.
+const CAPTURE_SEED: u64 = 0x7363_656e;
 
 /// The images of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,8 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Batches<'d> {
     data: &'d Dataset,
+    /// The same drawings as a device sees captures of them, where the configuration wants some.
+    captures: Option<Dataset>,
     /// At most.
     n_classes: usize,
     n_way: usize,
@@ -50,8 +56,13 @@ impl<'d> Batches<'d> {
         augment: &AugmentConfig,
         network: &NetSpec,
     ) -> Self {
+        let captures = (augment.captures > 0.0).then(|| {
+            let seed = train.seed ^ CAPTURE_SEED;
+            captured_dataset(data.clone(), seed, developed)
+        });
         Self {
             data,
+            captures,
             n_classes: (train.episodes * train.n_way).min(data.n_characters()),
             n_way: train.n_way,
             n_drawers: train.drawings,
@@ -107,6 +118,7 @@ impl<'d> Batches<'d> {
         let drawers = index::sample(rng, alphabet.n_drawers(), by_drawer.len());
         let before = self.data.alphabets.iter();
         let before = before.take_while(|other| !std::ptr::eq(*other, alphabet));
+        let place = before.clone().count();
         let first: usize = before.map(|other| other.characters.len()).sum();
         let mut labels = Vec::new();
         for class in index::sample(rng, alphabet.characters.len(), n_way) {
@@ -114,8 +126,15 @@ impl<'d> Batches<'d> {
             labels.push(label as i64);
             let character = &alphabet.characters[class];
             for (drawer, images) in drawers.iter().zip(by_drawer.iter_mut()) {
-                self.augmenter
-                    .apply(&character.drawings[drawer], pose, rng, images);
+                let captured = self.captures.as_ref().filter(|_| {
+                    let draw: f32 = rng.random();
+                    draw < self.augment.captures
+                });
+                let drawing = match captured {
+                    Some(data) => &data.alphabets[place].characters[class].drawings[drawer],
+                    None => &character.drawings[drawer],
+                };
+                self.augmenter.apply(drawing, pose, rng, images);
             }
         }
         labels

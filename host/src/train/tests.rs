@@ -24,8 +24,12 @@ threads = 1
 precision = "float32"
 validation_trials = 20
 
+[augment]
+captures = 0.5
+
 [network]
 input_side = 16
+framing = "mark"
 layers = [
     { op = "conv", c_out = 4, kernel = 3, stride = 2, pad = 1 },
     { op = "max_pool", kernel = 2, stride = 2 },

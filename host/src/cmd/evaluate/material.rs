@@ -2,13 +2,12 @@
 //!
 //! In: the command line. Out: a [`Material`] with every set of trials, and what could not be drawn.
 
-use std::sync::Arc;
-
 use super::super::args::{DataArgs, Half};
 use super::{ALL_WAY_REPEATS, Args, Captures, Protocol, WAYS};
 use crate::capture_sim::{self, SEED};
 use crate::cmd::{Failure, spinner};
 use crate::dataset::{Dataset, Drawing};
+use crate::device::images::Grey;
 use crate::evaluate::figures::{Skipped, Task};
 use crate::image_folder;
 use crate::trials::{self, TrialError, TrialSet};
@@ -43,7 +42,7 @@ impl Material {
                 Protocol::Lake20 => {
                     let mut set = args.subject.data.find()?.lake20()?;
                     if let Some(captures) = args.captures {
-                        set.images = captures.see(&set.images, SEED);
+                        set.images = capture_sim::captured(&set.images, SEED, captures.seeing());
                     }
                     let task = Task::LakeWithinAlphabet;
                     material.drawn.push(Drawn { task, set });
@@ -105,10 +104,7 @@ impl Material {
         let mut dataset = args.alphabets.of(&drawings)?;
         if let Some(captures) = args.captures {
             let bar = spinner("simulating captures");
-            let characters = dataset.alphabets.iter_mut().flat_map(|a| &mut a.characters);
-            for (seed, character) in (SEED..).zip(characters) {
-                character.drawings = captures.see(&character.drawings, seed);
-            }
+            dataset = capture_sim::captured_dataset(dataset, SEED, captures.seeing());
             bar.finish_and_clear();
         }
         Ok(Self::of(data_name(&args.subject.data), alphabets, dataset))
@@ -188,16 +184,12 @@ impl Captures {
         }
     }
 
-    /// What the network is shown instead of the drawings.
-    fn see(self, drawings: &[Arc<Drawing>], seed: u64) -> Vec<Arc<Drawing>> {
-        capture_sim::captured(
-            drawings,
-            seed,
-            match self {
-                Self::Developed => capture_sim::developed,
-                Self::Plain => capture_sim::turned_around,
-            },
-        )
+    /// What becomes of a capture.
+    const fn seeing(self) -> fn(Grey) -> Drawing {
+        match self {
+            Self::Developed => capture_sim::developed,
+            Self::Plain => capture_sim::turned_around,
+        }
     }
 }
 
