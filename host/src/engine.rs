@@ -287,7 +287,7 @@ pub struct Input {
 impl Input {
     /// What a model file asks for.
     #[must_use]
-    pub const fn of(model: &ModelView<'_>) -> Self {
+    pub fn of(model: &ModelView<'_>) -> Self {
         Self {
             shape: model.input(),
             framing: model.framing(),

@@ -17,6 +17,10 @@ use crate::ops::l1_head::L1Head;
 use crate::quant::{ACC_LIMIT, MAX_SHIFT, WEIGHT_LIMIT, bound};
 use crate::shape::Hwc;
 
+/// Codes of the two framings.
+const PICTURE: u8 = Framing::Picture as u8;
+const MARK: u8 = Framing::Mark as u8;
+
 /// A model file whose every property was checked.
 ///
 /// Owning one proves: after [`Self::new_checked`] no operator of it can fail, overflow or read out
@@ -26,7 +30,6 @@ pub struct ModelView<'m> {
     bytes: &'m [u8],
     input: Hwc,
     input_exponent: u8,
-    framing: Framing,
     n_layers: u16,
     arena_len: usize,
     embedding_len: usize,
@@ -46,7 +49,6 @@ impl<'m> ModelView<'m> {
         let bytes = check_envelope(bytes)?;
         let input = read_input(bytes)?;
         let input_exponent = read_u8(bytes, field::INPUT_EXPONENT)?;
-        let framing = read_framing(bytes)?;
         let n_layers = read_u16(bytes, field::N_LAYERS)?;
         if !(1..=MAX_LAYERS).contains(&n_layers) {
             return Err(FormatError::Field(Field::NLayers));
@@ -75,7 +77,6 @@ impl<'m> ModelView<'m> {
             bytes,
             input,
             input_exponent,
-            framing,
             n_layers,
             arena_len: arena,
             embedding_len,
@@ -99,8 +100,11 @@ impl<'m> ModelView<'m> {
 
     /// How an image becomes the input.
     #[must_use]
-    pub const fn framing(&self) -> Framing {
-        self.framing
+    pub fn framing(&self) -> Framing {
+        match read_u8(self.bytes, field::FRAMING) {
+            Ok(MARK) => Framing::Mark,
+            _ => Framing::Picture,
+        }
     }
 
     /// The encoder's layers, first to last.
@@ -214,18 +218,13 @@ fn read_input(bytes: &[u8]) -> Result<Hwc, FormatError> {
     if read_u8(bytes, field::INPUT_EXPONENT)? > MAX_SHIFT {
         return Err(FormatError::Field(Field::InputExponent));
     }
+    if !(PICTURE..=MARK).contains(&read_u8(bytes, field::FRAMING)?) {
+        return Err(FormatError::Field(Field::Framing));
+    }
     if array::<3>(bytes, field::RESERVED)? != [0; 3] {
         return Err(FormatError::Field(Field::Reserved));
     }
     Ok(input)
-}
-
-fn read_framing(bytes: &[u8]) -> Result<Framing, FormatError> {
-    match read_u8(bytes, field::FRAMING)? {
-        1 => Ok(Framing::Picture),
-        2 => Ok(Framing::Mark),
-        _ => Err(FormatError::Field(Field::Framing)),
-    }
 }
 
 /// Checks every layer; returns the encoder's output shape and what is left of the file.
