@@ -25,6 +25,7 @@
 //! | [`model`]        | the model file: bytes, checks, arena plan                            |
 //! | [`net`]          | image to embedding; the only place where model and operators meet    |
 //! | [`decide`]       | embeddings to logits to a decision                                   |
+//! | [`arducam`]      | a camera on SPI                                                      |
 //! | [`capture`]      | a camera's picture to ink, and what speaks against it                |
 //! | [`store`]        | a log in flash that survives power cuts                              |
 //! | [`support_set`]  | what was enrolled, in that log: samples, labels, embeddings          |
@@ -43,6 +44,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;
+pub mod arducam;
 pub mod capture;
 mod checksum;
 pub mod decide;

@@ -22,7 +22,7 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 /// `ops` and `arch` are one layer of two rooms: an operator checks and calls the kernel that the
 /// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels. A
 /// `model` says what it wants to see of an `image`.
-const SHARED: [(&str, &[&str]); 17] = [
+const SHARED: [(&str, &[&str]); 18] = [
     ("checksum", &[]),
     ("quant", &[]),
     ("shape", &[]),
@@ -38,6 +38,7 @@ const SHARED: [(&str, &[&str]); 17] = [
     ("net", &["model", "ops", "shape"]),
     ("episode_file", &["checksum", "shape"]),
     ("link", &["model"]),
+    ("arducam", &["checksum", "link"]),
     ("capture", &["link", "shape"]),
     ("store", &["checksum"]),
     ("support_set", &["checksum", "link", "store"]),
