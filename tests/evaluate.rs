@@ -228,6 +228,36 @@ fn marks_of_one_s_own() {
     refused(&onelook(at, &lake), 2, &["--protocol within"]);
 }
 
+/// Simulated captures, seen at once and from a folder of pictures.
+#[test]
+fn captures_are_evaluated() {
+    let folder = with_run(false);
+    let at = folder.path();
+    let ask = ["--protocol", "within", "--ways", "5", "--trials", "20"];
+    for (how, name) in [
+        ("developed", "captures_within_alphabet_5way_1shot"),
+        ("plain", "plain_captures_within_alphabet_5way_1shot"),
+    ] {
+        let seen = [&["--dataset", "synthetic", "--captures", how], &ask[..]].concat();
+        assert_eq!(figures(at, &seen).figures[0].protocol, name);
+    }
+    let write = |out: &str| {
+        let arguments = "capture-sim --dataset synthetic --drawers 2 --out";
+        let mut arguments: Vec<&str> = arguments.split(' ').collect();
+        arguments.push(out);
+        let output = onelook(at, &arguments);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(stdout.starts_with("400 captures in"), "{stdout}");
+        let first = at
+            .join(out)
+            .join("synthetic_evaluation_00/character01/01.png");
+        fs::read(first).unwrap()
+    };
+    assert_eq!(write("one"), write("two"));
+    let found = figures(at, &[&["--images", "one"], &ask[..]].concat());
+    assert_eq!(found.figures[0].accuracy.trials, 20);
+}
+
 /// Drawings as pictures: dark on light.
 fn write_pictures(folder: &Path, drawings: &[std::sync::Arc<host::dataset::Drawing>]) {
     fs::create_dir_all(folder).unwrap();
