@@ -1,5 +1,7 @@
 //! The driver against a simulator of the camera's registers, with everything that may be wrong with it.
 
+#![allow(clippy::panic, reason = "helpers of tests")]
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;

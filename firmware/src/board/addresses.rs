@@ -12,7 +12,7 @@ mod board {
         "an500"
     };
     pub(in super::super) const UART: usize = 0x4000_4000;
-    pub(in super::super) const UART_RX_INTERRUPT: u16 = 0;
+    pub(in super::super) const UART_INTERRUPTS: [u16; 2] = [0, 1];
     pub(in super::super) const WATCHDOG: usize = 0x4000_8000;
     pub(in super::super) const TIMER: usize = 0x4000_0000;
     pub(in super::super) const TIMER_HZ: u32 = 25_000_000;
@@ -23,7 +23,7 @@ mod board {
 mod board {
     pub(super) const NAME: &str = "an505";
     pub(in super::super) const UART: usize = 0x5020_0000;
-    pub(in super::super) const UART_RX_INTERRUPT: u16 = 33;
+    pub(in super::super) const UART_INTERRUPTS: [u16; 2] = [32, 33];
     pub(in super::super) const WATCHDOG: usize = 0x5008_1000;
     pub(in super::super) const TIMER: usize = 0x5000_0000;
     pub(in super::super) const TIMER_HZ: u32 = 20_000_000;
@@ -34,7 +34,7 @@ mod board {
 mod board {
     pub(super) const NAME: &str = "an547";
     pub(in super::super) const UART: usize = 0x5930_3000;
-    pub(in super::super) const UART_RX_INTERRUPT: u16 = 34;
+    pub(in super::super) const UART_INTERRUPTS: [u16; 2] = [33, 34];
     /// The one of the slow clock: QEMU has no other.
     pub(in super::super) const WATCHDOG: usize = 0x5802_e000;
     pub(in super::super) const TIMER: usize = 0x5800_0000;
@@ -45,7 +45,7 @@ mod board {
 
 #[cfg(feature = "board-an547")]
 pub(super) use board::COUNTER;
-pub(super) use board::{TIMER, TIMER_HZ, UART, UART_RX_INTERRUPT, WATCHDOG, WATCHDOG_HZ};
+pub(super) use board::{TIMER, TIMER_HZ, UART, UART_INTERRUPTS, WATCHDOG, WATCHDOG_HZ};
 
 /// The board's name.
 pub const NAME: &str = board::NAME;

@@ -9,20 +9,21 @@ use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{NVIC, SCB};
 
-use super::addresses::{TIMER_HZ, UART_RX_INTERRUPT};
+use super::addresses::{TIMER_HZ, UART_INTERRUPTS};
 use super::uart::Uart;
 
 /// The processor's clock is that of the timers on all four boards.
 const TICK: u32 = TIMER_HZ / 100;
 
-/// The interrupt of a byte that came.
+/// One of the UART's two interrupts: for a byte that came, and for one that went. Releases of QEMU differ in
+/// which is which on AN505 and AN547. The UART only raises that of a byte that came, so either may wake.
 #[derive(Debug, Clone, Copy)]
-struct ByteCame;
+struct UartInterrupt(u16);
 
-// SAFETY: it is the number of one interrupt of the board, and never another.
-unsafe impl InterruptNumber for ByteCame {
+// SAFETY: it is made of `UART_INTERRUPTS` alone, which are numbers of interrupts of the board.
+unsafe impl InterruptNumber for UartInterrupt {
     fn number(self) -> u16 {
-        UART_RX_INTERRUPT
+        self.0
     }
 }
 
@@ -44,8 +45,10 @@ impl Sleep {
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
-        // SAFETY: interrupts are masked, so it breaks into nothing.
-        unsafe { NVIC::unmask(ByteCame) };
+        for number in UART_INTERRUPTS {
+            // SAFETY: interrupts are masked, so it breaks into nothing.
+            unsafe { NVIC::unmask(UartInterrupt(number)) };
+        }
         Self(())
     }
 
@@ -54,7 +57,9 @@ impl Sleep {
         // First cleared, then looked for: a byte that comes in between is seen, one that comes behind the
         // look wakes the processor.
         uart.clear_interrupt();
-        NVIC::unpend(ByteCame);
+        for number in UART_INTERRUPTS {
+            NVIC::unpend(UartInterrupt(number));
+        }
         SCB::clear_pendst();
         if !uart.has_byte() {
             asm::wfi();
