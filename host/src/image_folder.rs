@@ -4,8 +4,8 @@
 //! or light on dark). Out: a [`Dataset`] of ink on paper with at least two classes, each with at
 //! least two pictures; or a [`FolderError`] that names the file and the fix.
 //!
-//! A picture becomes ink as on the device (`shared::capture`): what its edge shows most is paper,
-//! and what differs most from that is ink. It is made smaller to fit, and neither cropped nor turned.
+//! A picture becomes ink as on the device (`shared::capture`): its light is evened out, and what differs
+//! most from the paper is ink. It is made smaller to fit; which part a network sees is the network's choice.
 //! Drawing `i` of every class is its `i`-th file by name: where the same person always made the same
 //! number, query and support are by different people.
 

@@ -9,9 +9,6 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::TrainError;
 use super::net::Parameter;
 
-/// Deviation of the weights at the start, times `1 / sqrt(d)`.
-const SPREAD: f64 = 1.0;
-
 /// One row of weights for every class.
 #[derive(Debug)]
 pub(super) struct Classifier {
@@ -22,11 +19,11 @@ pub(super) struct Classifier {
 }
 
 impl Classifier {
-    /// Draws from libtorch's generator: seed it first.
+    /// Weights with a deviation of `1 / sqrt(d)`. Draws from libtorch's generator: seed it first.
     pub(super) fn new(n_classes: usize, d: usize, device: Device) -> Result<Self, TrainError> {
         let options = (Kind::Float, device);
         let (n_classes, d) = (n_classes as i64, d as i64);
-        let weight = Tensor::f_randn([n_classes, d], options)? * (SPREAD / (d as f64).sqrt());
+        let weight = Tensor::f_randn([n_classes, d], options)? / (d as f64).sqrt();
         Ok(Self {
             weight: weight.set_requires_grad(true),
             bias: Tensor::f_zeros([n_classes], options)?.set_requires_grad(true),
