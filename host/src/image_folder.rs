@@ -153,7 +153,9 @@ fn drawing(path: &Path) -> Result<(Drawing, Option<String>), FolderError> {
         Quality::Full => "is half ink or more",
         Quality::Faint => "is faint",
         Quality::Clipped => "touches the picture's edge",
-        _ => "",
+        Quality::Several => "looks like several",
+        Quality::Blurred => "is blurred",
+        Quality::Good => "",
     };
     let remark = (!remark.is_empty()).then(|| {
         format!(

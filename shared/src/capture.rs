@@ -3,16 +3,23 @@
 //! In: a grey picture `[h][w]`, dark on light or light on dark, unevenly lit. Out: a [`Look`], which
 //! develops the picture into ink (255 = full, 0 = paper) and says what speaks against it. Integers only;
 //! the picture itself is what a sample keeps, so that a later release may look at it otherwise.
+//!
+//! | file    | what it finds out                                              |
+//! |---------|----------------------------------------------------------------|
+//! | `paper` | how bright the paper is at every place                         |
+//! | `parts` | which ink belongs to the mark, and whether there are several   |
 
 use crate::link::Quality;
 use crate::shape::Hwc;
 
 mod paper;
+mod parts;
 
-use paper::{Ink, Paper};
+use paper::{Grid, Ink, Paper};
+use parts::{Parts, Peaks};
 
 /// Grows with every change of what a grey value becomes, so that samples are embedded again.
-pub const REVISION: u8 = 2;
+pub const REVISION: u8 = 3;
 
 /// Ink differs from paper by no less than this, in 255ths of the paper's grey where ink is dark, or there
 /// is no mark.
@@ -23,6 +30,9 @@ const FAINT: u8 = 48;
 const SPECK: usize = 8;
 /// Of 100 pixels at the picture's edge, those that may be ink before the mark counts as cut off.
 const EDGE_PERCENT: usize = 4;
+/// What two places that are two pixels apart differ by, in percent of the mark's depth, at its sharpest
+/// edges: a blur with a deviation of two pixels leaves so much.
+const SHARP_PERCENT: usize = 38;
 /// Of 100 pixels, those that may be ink before it counts as no mark but a dark picture; half of those at
 /// the edge say the same.
 const INK_PERCENT: usize = 50;
@@ -38,6 +48,7 @@ pub struct Look {
     depth: u8,
     /// How much paper differs from itself, for its grain and the sensor's noise.
     grain: u8,
+    parts: Parts,
     quality: Quality,
 }
 
@@ -53,6 +64,7 @@ impl Look {
             dark: true,
             depth: 255,
             grain: 0,
+            parts: Parts::NONE,
             quality: Quality::Empty,
         };
         if shape.check(picture.len()).is_err() || picture.is_empty() || shape.c != 1 {
@@ -75,11 +87,10 @@ impl Look {
         let depth = deepest(&inks);
         look.depth = depth.max(EMPTY);
         look.grain = reached(&papers, 32);
-        look.quality = if depth < EMPTY {
-            Quality::Empty
-        } else {
-            look.judge(picture, &inks)
-        };
+        if depth >= EMPTY {
+            look.parts = look.parts(picture);
+            look.quality = look.judge(picture, &inks);
+        }
         look
     }
 
@@ -90,22 +101,38 @@ impl Look {
     }
 
     /// Turns the picture that was looked at into ink: 0 up to an eighth of the mark's depth, or twice the
-    /// paper's grain, 255 from seven eighths on.
+    /// paper's grain; 255 from seven eighths on where ink is dark, from half where it is light, since light
+    /// ink is paler where there is less light.
     pub fn develop(&self, picture: &mut [u8]) {
         for (y, row) in picture.chunks_exact_mut(self.shape.w.max(1)).enumerate() {
             let line = self.paper.line(y);
             for (x, pixel) in row.iter_mut().enumerate() {
-                let differences = differences(*pixel, line.at(x));
-                *pixel = self.ink(self.side(differences));
+                *pixel = match self.parts.is_shade([y, x]) {
+                    true => 0,
+                    false => self.ink(self.side(differences(*pixel, line.at(x)))),
+                };
             }
         }
     }
 
     fn ink(&self, difference: u8) -> u8 {
         let (depth, eighth) = (i32::from(self.depth), i32::from(self.depth / 8));
-        let least = eighth.max(2 * i32::from(self.grain)).min(depth / 2);
-        let ink = ((i32::from(difference) - least) * 255).checked_div(depth - eighth - least);
+        let full = if self.dark { depth - eighth } else { depth / 2 };
+        let least = eighth.max(2 * i32::from(self.grain)).min(full / 2);
+        let ink = ((i32::from(difference) - least) * 255).checked_div(full - least);
         ink.unwrap_or(0).clamp(0, 255) as u8
+    }
+
+    /// The mark, and what is none of it.
+    fn parts(&self, picture: &[u8]) -> Parts {
+        let mut peaks = Peaks::new(Grid::new(self.shape));
+        for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
+            let line = self.paper.line(y);
+            for (x, &grey) in row.iter().enumerate() {
+                peaks.add([y, x], self.side(differences(grey, line.at(x))));
+            }
+        }
+        peaks.sort(self.depth.div_ceil(2))
     }
 
     /// That of ink.
@@ -140,6 +167,10 @@ impl Look {
             Quality::Faint
         } else if at_edge * 100 > edge * EDGE_PERCENT {
             Quality::Clipped
+        } else if self.parts.several {
+            Quality::Several
+        } else if self.steepest(picture) * 100 < usize::from(self.depth) * SHARP_PERCENT {
+            Quality::Blurred
         } else {
             Quality::Good
         }
@@ -158,10 +189,35 @@ impl Look {
             };
             for (x, &grey) in row.iter().enumerate().step_by(step) {
                 let is_ink = self.side(differences(grey, line.at(x))) >= half;
+                let is_ink = is_ink && !self.parts.is_shade([y, x]);
                 found = [found[0] + 1, found[1] + usize::from(is_ink)];
             }
         }
         found
+    }
+}
+
+impl Look {
+    /// How much the mark's sharpest edges rise over two pixels, as ink is measured.
+    fn steepest(&self, picture: &[u8]) -> usize {
+        let w = self.shape.w.max(1);
+        let mut counts = [0; 256];
+        for (y, row) in picture.chunks_exact(w).enumerate() {
+            let line = self.paper.line(y);
+            for x in (0..row.len()).filter(|&x| self.parts.is_mark([y, x])) {
+                let rise = |before: Option<usize>, after: usize| {
+                    let before = before.and_then(|at| picture.get(at));
+                    let both = before.zip(picture.get(after));
+                    both.map_or(0, |(before, after)| before.abs_diff(*after))
+                };
+                let at = y * w + x;
+                let rise = rise(at.checked_sub(1), at + 1).max(rise(at.checked_sub(w), at + w));
+                let paper = line.at(x);
+                let [share, _] = differences(paper.saturating_sub(rise), paper);
+                count(&mut counts, if self.dark { share } else { rise });
+            }
+        }
+        usize::from(reached(&counts, 32))
     }
 }
 
@@ -262,5 +318,85 @@ mod tests {
         Look::at(&picture, SHAPE).develop(&mut picture);
         assert_eq!(picture[1..30], cross(0, 255, 3)[1..30]);
         assert_eq!(picture[31..], cross(0, 255, 3)[31..]);
+    }
+
+    const LARGE: Hwc = Hwc::new(128, 128, 1);
+
+    /// Strokes of seven pixels on paper that is lit as `light` says, in percent: the letter E from `(y, x)`,
+    /// `size` high, and where its ink is.
+    fn letter(
+        light: fn(usize, usize) -> u32,
+        [y, x]: [usize; 2],
+        size: usize,
+    ) -> (Vec<u8>, Vec<bool>) {
+        let inked = |at: usize| {
+            let (row, column) = (at / LARGE.w, at % LARGE.w);
+            let (down, right) = (row.wrapping_sub(y), column.wrapping_sub(x));
+            let bar = [0, size / 2 - 4, size - 7]
+                .iter()
+                .any(|&bar| down.wrapping_sub(bar) < 7);
+            down < size && right < size * 2 / 3 && (right < 7 || bar)
+        };
+        let is_ink: Vec<bool> = (0..LARGE.len()).map(inked).collect();
+        let lit = |(at, &ink): (usize, &bool)| {
+            let light = light(at / LARGE.w, at % LARGE.w);
+            (light * if ink { 40 } else { 210 } / 100) as u8
+        };
+        (is_ink.iter().enumerate().map(lit).collect(), is_ink)
+    }
+
+    fn develops(light: fn(usize, usize) -> u32, at: [usize; 2], size: usize) {
+        let (mut picture, is_ink) = letter(light, at, size);
+        let look = Look::at(&picture, LARGE);
+        assert_eq!(look.quality(), Quality::Good);
+        look.develop(&mut picture);
+        let wrong = picture
+            .iter()
+            .zip(&is_ink)
+            .filter(|(grey, ink)| (**grey >= 128) != **ink);
+        assert_eq!(wrong.count(), 0);
+    }
+
+    /// Through the mark, beside it, and in a corner where dark paper is narrower than a stroke may be.
+    #[test]
+    fn a_shadow_is_no_ink() {
+        develops(|y, x| if y * 2 + x > 190 { 55 } else { 100 }, [30, 40], 60);
+        develops(|_, x| if x > 110 { 55 } else { 100 }, [30, 20], 80);
+        develops(|y, x| if y + x < 24 { 55 } else { 100 }, [40, 40], 60);
+        develops(|y, x| 40 + (y + x) as u32 / 5, [30, 40], 60);
+    }
+
+    #[test]
+    fn two_marks_are_several() {
+        let (first, _) = letter(|_, _| 100, [10, 10], 40);
+        let (second, _) = letter(|_, _| 100, [76, 80], 40);
+        let both: Vec<u8> = first.iter().zip(&second).map(|(a, b)| *a.min(b)).collect();
+        assert_eq!(Look::at(&first, LARGE).quality(), Quality::Good);
+        assert_eq!(Look::at(&both, LARGE).quality(), Quality::Several);
+        // Dots belong to a mark, wherever they are.
+        let mut dotted = first;
+        for row in 100..109 {
+            dotted[row * LARGE.w + 100..][..9].fill(40);
+        }
+        assert_eq!(Look::at(&dotted, LARGE).quality(), Quality::Good);
+    }
+
+    #[test]
+    fn an_edge_over_six_pixels_is_blurred() {
+        let (picture, _) = letter(|_, _| 100, [20, 20], 80);
+        let mean = |reach: usize, at: usize| {
+            let (y, x) = (at / LARGE.w, at % LARGE.w);
+            let around = (y.saturating_sub(reach)..=(y + reach).min(127)).flat_map(|y| {
+                (x.saturating_sub(reach)..=(x + reach).min(127)).map(move |x| [y, x])
+            });
+            let (count, sum) = around.fold((0, 0), |(count, sum), [y, x]| {
+                (count + 1, sum + u32::from(picture[y * LARGE.w + x]))
+            });
+            (sum / count) as u8
+        };
+        for (reach, quality) in [(1, Quality::Good), (3, Quality::Blurred)] {
+            let blurred: Vec<u8> = (0..LARGE.len()).map(|at| mean(reach, at)).collect();
+            assert_eq!(Look::at(&blurred, LARGE).quality(), quality, "{reach}");
+        }
     }
 }

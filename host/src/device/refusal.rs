@@ -250,6 +250,14 @@ pub const fn quality_words(quality: Quality) -> (&'static str, &'static str) {
             "most of the picture is ink",
             "hold it farther away, and take away what casts a shadow",
         ),
+        Quality::Several => (
+            "there are several marks in the picture",
+            "show one at a time, on empty paper",
+        ),
+        Quality::Blurred => (
+            "the mark's edges are not sharp",
+            "set the distance that the lens is focused at, and hold both still",
+        ),
     }
 }
 
@@ -262,6 +270,8 @@ pub const fn quality_name(quality: Quality) -> &'static str {
         Quality::Faint => "faint",
         Quality::Clipped => "clipped",
         Quality::Full => "full",
+        Quality::Several => "several",
+        Quality::Blurred => "blurred",
     }
 }
 

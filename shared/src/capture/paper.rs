@@ -2,69 +2,133 @@
 //!
 //! In: a grey picture and whether ink is darker or lighter. Out: the paper's grey value at any pixel,
 //! between the values of a coarse grid, so that a lamp to one side, a shadow or a lens that darkens the
-//! corners is no ink. A mark may cover a cell of the grid whole: then its neighbours say what is below.
+//! corners is no ink. The grid's cells are means; a grey closing (of light ink: an opening) takes strokes
+//! out of them and leaves the edge of a shadow where it is (Serra 1982, chapter XII). Where the mark is too
+//! wide for that, the cells beside it say what is below.
 
 use crate::shape::Hwc;
 
 /// Most rows and columns of the grid.
-const CELLS: usize = 8;
+pub(super) const CELLS: usize = 32;
 /// A cell has at least as many rows and columns of pixels, where there are any.
-const LEAST: usize = 8;
+const LEAST: usize = 4;
+/// A stroke is narrower than twice as many cells and one, or it is a shadow.
+const REACH: usize = 3;
+/// How far around a place paper is averaged before it is known what ink is, in cells.
+const WIDE: usize = 8;
+/// Paper that is darker than so many percent of the paper two cells away is covered by the mark: a shadow
+/// takes less of the light than ink.
+const SHADED_PERCENT: usize = 40;
 /// Parts of a cell: the unit of a place between two of them.
 const PART: usize = 256;
 
-/// Which of a cell's values, from dark to light, is paper's.
+/// What is known of the ink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
-    /// Not known: paper is the median.
+    /// Nothing: paper is what is there on average.
     Unknown,
-    /// Darker than paper, which is the upper quartile.
+    /// Darker than paper.
     Dark,
-    /// Lighter than paper, which is the lower quartile.
+    /// Lighter than paper.
     Light,
+}
+
+/// How a picture is cut into cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    shape: Hwc,
+    rows: usize,
+    columns: usize,
+}
+
+impl Grid {
+    /// Of no picture.
+    pub(super) const NONE: Self = Self {
+        shape: Hwc::new(0, 0, 1),
+        rows: 1,
+        columns: 1,
+    };
+
+    /// Cells of [`LEAST`] pixels along each axis, larger ones where there would be too many.
+    pub(super) fn new(shape: Hwc) -> Self {
+        let cells = |extent: usize| (extent / LEAST).clamp(1, CELLS);
+        Self {
+            shape,
+            rows: cells(shape.h),
+            columns: cells(shape.w),
+        }
+    }
+
+    /// Rows and columns.
+    pub(super) const fn extents(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// Row and column of the cell in which a pixel lies.
+    pub(super) fn cell_of(&self, [y, x]: [usize; 2]) -> [usize; 2] {
+        let cell = |at: usize, of: usize, extent: usize| {
+            (((at + 1) * of).saturating_sub(1))
+                .checked_div(extent)
+                .unwrap_or(0)
+        };
+        [
+            cell(y, self.rows, self.shape.h),
+            cell(x, self.columns, self.shape.w),
+        ]
+    }
 }
 
 /// A coarse grid of the paper's grey values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Paper {
-    shape: Hwc,
-    rows: usize,
-    columns: usize,
+    grid: Grid,
     greys: [[u8; CELLS]; CELLS],
 }
 
 impl Paper {
     /// Of a picture that holds its shape.
+    #[inline(never)]
     pub(super) fn of(picture: &[u8], shape: Hwc, ink: Ink) -> Self {
-        let cells = |extent: usize| (extent / LEAST).clamp(1, CELLS);
         let mut paper = Self {
-            shape,
-            rows: cells(shape.h),
-            columns: cells(shape.w),
+            grid: Grid::new(shape),
             greys: [[0; CELLS]; CELLS],
         };
-        for row in 0..paper.rows {
-            for column in 0..paper.columns {
-                let grey = paper.cell(picture, [row, column], ink);
+        for row in 0..paper.grid.rows {
+            for column in 0..paper.grid.columns {
+                let grey = paper.cell(picture, [row, column]);
                 paper.set([row, column], grey);
             }
         }
-        paper.without_marks(ink)
+        match ink {
+            Ink::Unknown => paper.sweep(WIDE, |around| mean(around)),
+            Ink::Dark => {
+                paper.sweep(REACH, largest);
+                paper.sweep(REACH, smallest);
+                paper.fill();
+            }
+            Ink::Light => {
+                paper.sweep(REACH, smallest);
+                paper.sweep(REACH, largest);
+            }
+        }
+        paper
     }
 
     /// Flat paper.
     pub(super) const fn flat(shape: Hwc, grey: u8) -> Self {
         Self {
-            shape,
-            rows: 1,
-            columns: 1,
+            grid: Grid {
+                shape,
+                rows: 1,
+                columns: 1,
+            },
             greys: [[grey; CELLS]; CELLS],
         }
     }
 
     fn get(&self, [row, column]: [usize; 2]) -> u8 {
-        let row = self.greys.get(row.min(self.rows.saturating_sub(1)));
-        let grey = row.and_then(|row| row.get(column.min(self.columns.saturating_sub(1))));
+        let row = self.greys.get(row.min(self.grid.rows.saturating_sub(1)));
+        let grey = row.and_then(|row| row.get(column.min(self.grid.columns.saturating_sub(1))));
         grey.copied().unwrap_or(0)
     }
 
@@ -74,60 +138,89 @@ impl Paper {
         }
     }
 
-    /// The value that the cell's share of darker pixels is below.
-    fn cell(&self, picture: &[u8], [row, column]: [usize; 2], ink: Ink) -> u8 {
+    /// The mean of a cell.
+    fn cell(&self, picture: &[u8], [row, column]: [usize; 2]) -> u8 {
         let part = |index: usize, of: usize, extent: usize| {
             let at = |index: usize| (index * extent).checked_div(of).unwrap_or(0);
             at(index)..at(index + 1)
         };
-        let columns = part(column, self.columns, self.shape.w);
-        let rows = part(row, self.rows, self.shape.h);
-        let lines = picture.chunks_exact(self.shape.w.max(1));
+        let columns = part(column, self.grid.columns, self.grid.shape.w);
+        let rows = part(row, self.grid.rows, self.grid.shape.h);
+        let lines = picture.chunks_exact(self.grid.shape.w.max(1));
         let lines = lines.skip(rows.start).take(rows.len());
         let values = lines.flat_map(|line| line.get(columns.clone()).unwrap_or(&[]));
-        let quarter = match ink {
-            Ink::Unknown => 2,
-            Ink::Dark => 3,
-            Ink::Light => 1,
-        };
-        quantile(values.copied(), [quarter, 4])
+        mean(values.copied())
     }
 
-    /// A cell that differs from its neighbours as paper never does is covered by the mark.
-    fn without_marks(mut self, ink: Ink) -> Self {
-        let seen = self;
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                let around = quantile(seen.around([row, column]), [1, 2]);
-                let (least, most) = (around - around / 4, around.saturating_add(around / 4));
-                let grey = seen.get([row, column]);
-                let grey = match ink {
-                    Ink::Unknown => grey.clamp(least, most.max(least)),
-                    Ink::Dark => grey.max(least),
-                    Ink::Light => grey.min(most),
-                };
-                self.set([row, column], grey);
-            }
+    /// Every cell becomes what `of` says of the cells around it, along the rows and then along the columns.
+    fn sweep(&mut self, reach: usize, of: fn(Around<'_>) -> u8) {
+        let [rows, columns] = self.grid.extents();
+        for row in 0..rows {
+            self.sweep_line([row, columns], reach, of, |[row, place]| [row, place]);
         }
-        self
+        for column in 0..columns {
+            self.sweep_line([column, rows], reach, of, |[column, place]| [place, column]);
+        }
     }
 
-    /// The cell and those that touch it; at the grid's edge some count twice.
-    fn around(&self, [row, column]: [usize; 2]) -> impl Iterator<Item = u8> {
-        (0..3).flat_map(move |down| {
-            (0..3).map(move |right| {
-                let at = |index: usize, step: usize| (index + step).saturating_sub(1);
-                self.get([at(row, down), at(column, right)])
-            })
-        })
+    /// The same along a row or a column, whose places `at` names.
+    #[inline(never)]
+    fn sweep_line(
+        &mut self,
+        [line, len]: [usize; 2],
+        reach: usize,
+        of: fn(Around<'_>) -> u8,
+        at: fn([usize; 2]) -> [usize; 2],
+    ) {
+        let mut before = [0; CELLS];
+        for (place, grey) in before.iter_mut().enumerate() {
+            *grey = self.get(at([line, place]));
+        }
+        for place in 0..len {
+            let end = (place + reach + 1).min(len);
+            let around = before.get(place.saturating_sub(reach)..end);
+            self.set(at([line, place]), of(around.unwrap_or(&[]).iter().copied()));
+        }
+    }
+
+    /// Cells that the mark covers whole become like those beside them.
+    fn fill(&mut self) {
+        let (rows, columns) = (self.grid.rows, self.grid.columns);
+        let all = (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column]));
+        for at in all.clone() {
+            self.fill_from(at, |at| at.map(|place| place.checked_sub(2)));
+        }
+        for [row, column] in all {
+            let at = [rows - 1 - row, columns - 1 - column];
+            self.fill_from(at, |at| at.map(|place| Some(place + 2)));
+        }
+    }
+
+    fn fill_from(&mut self, [row, column]: [usize; 2], step: fn([usize; 2]) -> [Option<usize>; 2]) {
+        let [beside_row, beside_column] = step([row, column]);
+        let beside = [
+            beside_row.map(|row| [row, column]),
+            beside_column.map(|column| [row, column]),
+        ];
+        let beside = beside
+            .into_iter()
+            .flatten()
+            .map(|at| self.get(at))
+            .max()
+            .unwrap_or(0);
+        let grey = self.get([row, column]);
+        if usize::from(grey) * 100 < usize::from(beside) * SHADED_PERCENT {
+            self.set([row, column], beside);
+        }
     }
 
     /// A row of pixels, between the middles of the cells above and below.
+    #[inline(never)]
     pub(super) fn line(&self, y: usize) -> Line {
-        let (row, down) = between(y, self.shape.h, self.rows);
+        let (row, down) = between(y, self.grid.shape.h, self.grid.rows);
         let mut line = Line {
-            width: self.shape.w,
-            columns: self.columns,
+            width: self.grid.shape.w,
+            columns: self.grid.columns,
             greys: [0; CELLS + 1],
         };
         for (column, grey) in line.greys.iter_mut().enumerate() {
@@ -167,19 +260,22 @@ fn between(at: usize, extent: usize, cells: usize) -> (usize, usize) {
     (place / PART, place % PART)
 }
 
-/// The value that `share` of the values are below.
-pub(super) fn quantile(values: impl Iterator<Item = u8>, [share, whole]: [usize; 2]) -> u8 {
-    let mut counts = [0; 256];
-    values.for_each(|value| super::count(&mut counts, value));
-    let all: usize = counts.iter().map(|&count| usize::from(count)).sum();
-    let mut below = 0;
-    for (value, &count) in (0_u8..=255).zip(&counts) {
-        below += usize::from(count);
-        if below * whole > all * share {
-            return value;
-        }
+type Around<'g> = core::iter::Copied<core::slice::Iter<'g, u8>>;
+
+fn mean(values: impl Iterator<Item = u8>) -> u8 {
+    let (mut sum, mut count) = (0_u32, 0_u32);
+    for value in values {
+        (sum, count) = (sum + u32::from(value), count + 1);
     }
-    255
+    (sum + count / 2).checked_div(count).unwrap_or(0) as u8
+}
+
+fn largest(values: Around<'_>) -> u8 {
+    values.max().unwrap_or(0)
+}
+
+fn smallest(values: Around<'_>) -> u8 {
+    values.min().unwrap_or(0)
 }
 
 #[cfg(test)]

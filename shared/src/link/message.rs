@@ -267,6 +267,10 @@ pub enum Quality {
     Clipped,
     /// Most of the picture is ink.
     Full,
+    /// There are several marks, far from each other.
+    Several,
+    /// The mark's edges are not sharp.
+    Blurred,
 }
 
 /// A sample was kept.
