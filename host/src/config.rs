@@ -4,7 +4,7 @@
 //! In: TOML text. Out: a [`Config`] whose every field is known and in range, or a
 //! [`ConfigError`] that names the field and the nearest valid one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,12 @@ pub struct TrainConfig {
     /// that is not exported.
     #[serde(skip_serializing_if = "is_zero")]
     pub class_loss: f64,
+    /// Folders of finished runs whose networks teach this one, all together; they take the same input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teachers: Vec<PathBuf>,
+    /// Weight of the loss against them.
+    #[serde(skip_serializing_if = "is_one")]
+    pub teacher_loss: f64,
     /// Share of the softmax's target that is spread evenly over all classes.
     #[serde(skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
@@ -155,6 +161,8 @@ impl Default for TrainConfig {
             episode_loss: 1.0,
             pair_loss: 0.2,
             class_loss: 0.0,
+            teachers: Vec::new(),
+            teacher_loss: 1.0,
             label_smoothing: 0.0,
             dropout: 0.0,
             average_decay: 0.0,
@@ -313,6 +321,13 @@ impl TrainConfig {
             ),
             within("train.pair_loss", self.pair_loss, 0.0, 100.0, "0 to 100"),
             within("train.class_loss", self.class_loss, 0.0, 100.0, "0 to 100"),
+            within(
+                "train.teacher_loss",
+                self.teacher_loss,
+                0.0,
+                100.0,
+                "0 to 100",
+            ),
             (
                 "train.episode_loss",
                 self.episode_loss + self.pair_loss + self.class_loss > 0.0,

@@ -1,6 +1,6 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
-//! Reading order: [`net`] (the network), [`loss`], `classifier`, [`optimizer`], `ema` (what is exported), [`batch`]
+//! Reading order: [`net`] (the network), [`loss`], `classifier`, `teacher`, [`optimizer`], `ema` (what is exported), [`batch`]
 //! (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop). These files, and
 //! no others, name `tch`.
 
@@ -15,6 +15,7 @@ pub mod optimizer;
 pub mod run;
 pub mod schedule;
 mod state;
+mod teacher;
 mod validate;
 
 pub use run::{Outcome, Session};
@@ -37,6 +38,14 @@ pub enum TrainError {
     Checkpoint {
         /// The file.
         path: std::path::PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// A teacher cannot be read or takes another input.
+    #[error("train.teachers: {folder}: {message}")]
+    Teacher {
+        /// Its folder.
+        folder: std::path::PathBuf,
         /// Why.
         message: String,
     },

@@ -15,7 +15,7 @@ use crate::shape::Hwc;
 mod paper;
 mod parts;
 
-use paper::{Grid, Ink, Paper};
+use paper::{Grid, Paper};
 use parts::{Parts, Peaks};
 
 /// Grows with every change of what a grey value becomes, so that samples are embedded again.
@@ -70,25 +70,16 @@ impl Look {
         if shape.check(picture.len()).is_err() || picture.is_empty() || shape.c != 1 {
             return look;
         }
-        look.paper = Paper::of(picture, shape, Ink::Unknown);
-        // In grey values: as a share of a dark board's light, its noise would be more than chalk.
-        let [darker, lighter] = look
-            .both_sides(picture, apart)
-            .map(|counts| deepest(&counts));
-        look.dark = darker >= lighter;
-        let ink = if look.dark { Ink::Dark } else { Ink::Light };
-        look.paper = Paper::of(picture, shape, ink);
-        let [darker, lighter] = look.both_sides(picture, differences);
-        let (inks, papers) = if look.dark {
-            (darker, lighter)
-        } else {
-            (lighter, darker)
-        };
+        let seen = Paper::seen(picture, shape);
+        look.paper = seen.on_average();
+        look.dark = look.is_dark(picture);
+        look.paper = seen.without_ink(look.dark);
+        let (inks, papers, peaks) = look.differences(picture);
         let depth = deepest(&inks);
         look.depth = depth.max(EMPTY);
         look.grain = reached(&papers, 32);
         if depth >= EMPTY {
-            look.parts = look.parts(picture);
+            look.parts = peaks.sort(depth.div_ceil(2));
             look.quality = look.judge(picture, &inks);
         }
         look
@@ -123,35 +114,46 @@ impl Look {
         ink.unwrap_or(0).clamp(0, 255) as u8
     }
 
-    /// The mark, and what is none of it.
-    fn parts(&self, picture: &[u8]) -> Parts {
-        let mut peaks = Peaks::new(Grid::new(self.shape));
-        for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
-            let line = self.paper.line(y);
-            for (x, &grey) in row.iter().enumerate() {
-                peaks.add([y, x], self.side(differences(grey, line.at(x))));
-            }
-        }
-        peaks.sort(self.depth.div_ceil(2))
-    }
-
     /// That of ink.
     const fn side(&self, [darker, lighter]: [u8; 2]) -> u8 {
         if self.dark { darker } else { lighter }
     }
 
-    /// How many pixels are how much darker, and how much lighter, than the paper below.
-    fn both_sides(&self, picture: &[u8], differ: fn(u8, u8) -> [u8; 2]) -> [Counts; 2] {
-        let mut counts = [[0; 256]; 2];
+    /// Whether what differs most is darker than what is around it. In grey values: as a share of a dark
+    /// board's light, its noise would be more than chalk.
+    fn is_dark(&self, picture: &[u8]) -> bool {
+        let (mut darker, mut lighter) = ([0; 256], [0; 256]);
         for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
             let line = self.paper.line(y);
             for (x, &grey) in row.iter().enumerate() {
-                for (counts, difference) in counts.iter_mut().zip(differ(grey, line.at(x))) {
-                    count(counts, difference);
-                }
+                let paper = line.at(x);
+                count(&mut darker, paper.saturating_sub(grey));
+                count(&mut lighter, grey.saturating_sub(paper));
             }
         }
-        counts
+        deepest(&darker) >= deepest(&lighter)
+    }
+
+    /// How many pixels differ from the paper how much, in the direction of ink and in the other one; and
+    /// where the ink is.
+    fn differences(&self, picture: &[u8]) -> (Counts, Counts, Peaks) {
+        let (mut inks, mut papers) = ([0; 256], [0; 256]);
+        let mut peaks = Peaks::new(Grid::new(self.shape));
+        for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
+            let line = self.paper.line(y);
+            for (x, &grey) in row.iter().enumerate() {
+                let [darker, lighter] = differences(grey, line.at(x));
+                let (ink, paper) = if self.dark {
+                    (darker, lighter)
+                } else {
+                    (lighter, darker)
+                };
+                count(&mut inks, ink);
+                count(&mut papers, paper);
+                peaks.add([y, x], ink);
+            }
+        }
+        (inks, papers, peaks)
     }
 
     fn judge(&self, picture: &[u8], inks: &Counts) -> Quality {
@@ -221,13 +223,8 @@ impl Look {
     }
 }
 
-/// How much darker and how much lighter than the paper a value is.
-const fn apart(grey: u8, paper: u8) -> [u8; 2] {
-    [paper.saturating_sub(grey), grey.saturating_sub(paper)]
-}
-
-/// The same as what ink means. It takes away a share of the light, so that dark
-/// ink is measured in 255ths of it.
+/// How much darker and how much lighter than the paper a value is, as what ink means: it takes away a share
+/// of the light, so that dark ink is measured in 255ths of it.
 fn differences(grey: u8, paper: u8) -> [u8; 2] {
     let taken = u32::from(paper.saturating_sub(grey)) * 255;
     let taken = taken.checked_div(u32::from(paper)).unwrap_or(0);

@@ -103,6 +103,39 @@ impl Net {
         })
     }
 
+    /// A finished network, which is not trained further.
+    ///
+    /// # Errors
+    /// [`TrainError`] when layers do not fit or libtorch refuses.
+    pub fn frozen(
+        net: &FloatNet,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let mut frozen = Self::new(&net.spec, precision, device)?;
+        frozen.filters.clear();
+        for ((_, shape, _), filters) in net.spec.weights()?.zip(&net.filters) {
+            let WeightShape {
+                c_out,
+                c_in,
+                k_h,
+                k_w,
+            } = shape;
+            let dims = [c_out, c_in, k_h, k_w].map(|extent| extent as i64);
+            let weight = Tensor::f_from_slice(&filters.weight_oihw)?.f_reshape(dims)?;
+            frozen.filters.push(Filters {
+                weight: weight
+                    .f_permute([0, 2, 3, 1])?
+                    .f_contiguous()?
+                    .to_device(device),
+                norm: Normalization::Bias(Tensor::f_from_slice(&filters.bias)?.to_device(device)),
+            });
+        }
+        frozen.head_weight = Tensor::f_from_slice(&net.head.weight_hwc)?.to_device(device);
+        frozen.head_bias = Tensor::from(net.head.bias).to_device(device);
+        Ok(frozen)
+    }
+
     /// The layers.
     #[must_use]
     pub const fn spec(&self) -> &NetSpec {

@@ -15,6 +15,7 @@ use super::loss::loss;
 use super::net::{Mode, Net};
 use super::optimizer::AdamW;
 use super::schedule::Schedule;
+use super::teacher::{self, Teachers};
 use super::{TrainError, checkpoint};
 use crate::config::{Config, Precision, TrainConfig};
 use crate::float_net::FloatNet;
@@ -58,6 +59,7 @@ pub(super) struct State {
     pub(super) net: Net,
     /// Trained beside the network where the configuration wants it.
     classifier: Option<Classifier>,
+    teachers: Teachers,
     optimizer: AdamW,
     /// What is validated and exported instead of the network, where the configuration wants it.
     average: Option<Average>,
@@ -89,6 +91,7 @@ impl State {
         } else {
             None
         };
+        let teachers = Teachers::read(config, precision, device)?;
         let mut parameters = net.parameters();
         parameters.extend(classifier.iter().flat_map(Classifier::parameters));
         let average = if train.average_decay > 0.0 {
@@ -105,6 +108,7 @@ impl State {
             best: best.collect(),
             optimizer: AdamW::new(parameters, train.weight_decay),
             classifier,
+            teachers,
             net,
             average,
             progress: Progress {
@@ -183,7 +187,8 @@ impl State {
         let images = images(&batch.images, self.net.spec().input_side, self.device)?;
         let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
         let embeddings = self.drop_out(embeddings, &config.train)?;
-        let loss = self.mean_loss(&embeddings, batch, &config.train)?;
+        let taught = self.teachers.embed(&images)?;
+        let loss = self.mean_loss(&embeddings, &taught, batch, &config.train)?;
         let rate = self
             .progress
             .schedule
@@ -203,10 +208,12 @@ impl State {
         Ok(value)
     }
 
-    /// That of the head and that of the classifier, as far as the configuration wants them.
+    /// That of the head and that of the classifier, as far as the configuration wants them; `taught` are
+    /// the teachers' embeddings.
     fn mean_loss(
         &self,
         embeddings: &Tensor,
+        taught: &[Tensor],
         batch: &Batch,
         train: &TrainConfig,
     ) -> Result<Tensor, TrainError> {
@@ -215,11 +222,12 @@ impl State {
             let loss = classifier.loss(embeddings, &labels, train.label_smoothing)?;
             Ok::<_, TrainError>(loss * train.class_loss)
         });
-        if train.episode_loss + train.pair_loss == 0.0 {
+        let compared = train.episode_loss + train.pair_loss > 0.0 || !self.teachers.is_empty();
+        if !compared {
             return classified
                 .unwrap_or_else(|| Ok(Tensor::f_zeros([], (Kind::Float, self.device))?));
         }
-        let compared = self.compared_loss(embeddings, batch, train)?;
+        let compared = self.compared_loss(embeddings, taught, batch, train)?;
         Ok(match classified {
             Some(classified) => compared + classified?,
             None => compared,
@@ -231,17 +239,25 @@ impl State {
     fn compared_loss(
         &self,
         embeddings: &Tensor,
+        taught: &[Tensor],
         batch: &Batch,
         train: &TrainConfig,
     ) -> Result<Tensor, TrainError> {
         let by_drawer = embeddings.f_chunk(batch.n_drawers as i64, 0)?; // each [n_classes, d]
         let mut losses = Vec::new();
         for (second, supports) in by_drawer.iter().enumerate() {
-            for queries in &by_drawer[..second] {
-                losses.push(loss(&self.net.logits(queries, supports)?, train)?);
+            for (first, queries) in by_drawer[..second].iter().enumerate() {
+                let logits = self.net.logits(queries, supports)?;
+                losses.push(loss(&logits, train)?);
+                if !self.teachers.is_empty() {
+                    let drawers = [first, second];
+                    let wanted = self.teachers.logits(taught, drawers, batch.n_classes)?;
+                    losses.push(teacher::loss(&logits, &wanted, train)?);
+                }
             }
         }
-        Ok(Tensor::f_stack(&losses, 0)?.f_mean(Kind::Float)?)
+        let pairs = (batch.n_drawers * (batch.n_drawers - 1) / 2).max(1) as f64;
+        Ok(Tensor::f_stack(&losses, 0)?.f_sum(Kind::Float)? / pairs)
     }
 
     /// Hides components of all embeddings, the same ones in the whole batch, so that the distance

@@ -1,6 +1,6 @@
 //! The paper of a capture: how bright it would be at every place without the mark.
 //!
-//! In: a grey picture and whether ink is darker or lighter. Out: the paper's grey value at any pixel,
+//! In: a grey picture, and then whether ink is darker or lighter. Out: the paper's grey value at any pixel,
 //! between the values of a coarse grid, so that a lamp to one side, a shadow or a lens that darkens the
 //! corners is no ink. The grid's cells are means; a grey closing (of light ink: an opening) takes strokes
 //! out of them and leaves the edge of a shadow where it is (Serra 1982, chapter XII). Where the mark is too
@@ -21,17 +21,6 @@ const WIDE: usize = 8;
 const SHADED_PERCENT: usize = 40;
 /// Parts of a cell: the unit of a place between two of them.
 const PART: usize = 256;
-
-/// What is known of the ink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
-    /// Nothing: paper is what is there on average.
-    Unknown,
-    /// Darker than paper.
-    Dark,
-    /// Lighter than paper.
-    Light,
-}
 
 /// How a picture is cut into cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +75,8 @@ pub(super) struct Paper {
 }
 
 impl Paper {
-    /// Of a picture that holds its shape.
-    #[inline(never)]
-    pub(super) fn of(picture: &[u8], shape: Hwc, ink: Ink) -> Self {
+    /// What is there, a mark or not: the means of the cells of a picture that holds its shape.
+    pub(super) fn seen(picture: &[u8], shape: Hwc) -> Self {
         let mut paper = Self {
             grid: Grid::new(shape),
             greys: [[0; CELLS]; CELLS],
@@ -99,19 +87,27 @@ impl Paper {
                 paper.set([row, column], grey);
             }
         }
-        match ink {
-            Ink::Unknown => paper.sweep(WIDE, |around| mean(around)),
-            Ink::Dark => {
-                paper.sweep(REACH, largest);
-                paper.sweep(REACH, smallest);
-                paper.fill();
-            }
-            Ink::Light => {
-                paper.sweep(REACH, smallest);
-                paper.sweep(REACH, largest);
-            }
-        }
         paper
+    }
+
+    /// What is there on average over a wide area.
+    pub(super) fn on_average(mut self) -> Self {
+        self.sweep(WIDE, |around| mean(around));
+        self
+    }
+
+    /// Without strokes, which are darker than paper or lighter.
+    pub(super) fn without_ink(mut self, dark: bool) -> Self {
+        let (first, second): (Choose, Choose) = match dark {
+            true => (largest, smallest),
+            false => (smallest, largest),
+        };
+        self.sweep(REACH, first);
+        self.sweep(REACH, second);
+        if dark {
+            self.fill();
+        }
+        self
     }
 
     /// Flat paper.
@@ -153,7 +149,7 @@ impl Paper {
     }
 
     /// Every cell becomes what `of` says of the cells around it, along the rows and then along the columns.
-    fn sweep(&mut self, reach: usize, of: fn(Around<'_>) -> u8) {
+    fn sweep(&mut self, reach: usize, of: Choose) {
         let [rows, columns] = self.grid.extents();
         for row in 0..rows {
             self.sweep_line([row, columns], reach, of, |[row, place]| [row, place]);
@@ -169,7 +165,7 @@ impl Paper {
         &mut self,
         [line, len]: [usize; 2],
         reach: usize,
-        of: fn(Around<'_>) -> u8,
+        of: Choose,
         at: fn([usize; 2]) -> [usize; 2],
     ) {
         let mut before = [0; CELLS];
@@ -260,6 +256,9 @@ fn between(at: usize, extent: usize, cells: usize) -> (usize, usize) {
     (place / PART, place % PART)
 }
 
+/// A grey value for a place, of those around it.
+type Choose = fn(Around<'_>) -> u8;
+
 type Around<'g> = core::iter::Copied<core::slice::Iter<'g, u8>>;
 
 fn mean(values: impl Iterator<Item = u8>) -> u8 {
@@ -301,7 +300,7 @@ mod tests {
     #[test]
     fn flat_paper_is_flat() {
         for shape in [Hwc::new(1, 1, 1), Hwc::new(9, 100, 1), SHAPE] {
-            let paper = Paper::of(&vec![177; shape.len()], shape, Ink::Dark);
+            let paper = Paper::seen(&vec![177; shape.len()], shape).without_ink(true);
             assert!((0..shape.len()).all(|at| paper.line(at / shape.w).at(at % shape.w) == 177));
         }
     }
@@ -314,14 +313,14 @@ mod tests {
             // Nine pixels wide, slanting.
             picture[y * SHAPE.w + 20 + y / 2..][..9].fill(30);
         }
-        let paper = Paper::of(&picture, SHAPE, Ink::Dark);
+        let paper = Paper::seen(&picture, SHAPE).without_ink(true);
         assert!(largest_error(&paper, &truth) <= 12);
         // Lighter strokes on the same paper.
         let mut picture = truth.clone();
         for y in 10..86 {
             picture[y * SHAPE.w + 20 + y / 2..][..9].fill(250);
         }
-        let paper = Paper::of(&picture, SHAPE, Ink::Light);
+        let paper = Paper::seen(&picture, SHAPE).without_ink(false);
         assert!(largest_error(&paper, &truth) <= 12);
     }
 
@@ -331,7 +330,7 @@ mod tests {
         for y in 40..56 {
             picture[y * SHAPE.w + 50..][..16].fill(20);
         }
-        let paper = Paper::of(&picture, SHAPE, Ink::Dark);
+        let paper = Paper::seen(&picture, SHAPE).without_ink(true);
         assert!(largest_error(&paper, &vec![200; SHAPE.len()]) <= 50);
     }
 }

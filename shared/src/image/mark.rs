@@ -98,13 +98,17 @@ impl Square {
         let columns = Axis::new(self.middle_x, self.side, from.w, to.w);
         let area = rows.width * columns.width;
         for (y, row) in target.chunks_exact_mut(to.w.max(1)).enumerate() {
+            let lines = rows.under(y);
             for (x, out) in row.iter_mut().enumerate() {
+                let places = columns.under(x);
                 let mut sum = 0_u64;
-                for (i_y, weight_y) in rows.under(y) {
-                    for (i_x, weight_x) in columns.under(x) {
-                        let ink = source.get(i_y * from.w + i_x).copied().unwrap_or(0);
-                        sum += weight_y * weight_x * u64::from(ink);
-                    }
+                for line in lines.indices() {
+                    let start = line * from.w;
+                    let under = source.get(start + places.first..start + places.end);
+                    let inks = under.unwrap_or(&[]).iter().zip(places.indices());
+                    // At most 2^13 pixels of 2^8 parts of ink up to 255.
+                    let inks = inks.map(|(&ink, place)| places.overlap(place) * u32::from(ink));
+                    sum += u64::from(inks.sum::<u32>()) * u64::from(lines.overlap(line));
                 }
                 // At most 255: the weights sum to no more than `area`.
                 *out = (sum + area / 2).checked_div(area).unwrap_or(0) as u8;
@@ -156,21 +160,42 @@ impl Axis {
         }
     }
 
-    /// Input indices under output `out`, each with its overlap.
-    fn under(&self, out: usize) -> impl Iterator<Item = (usize, u64)> {
+    /// What lies under output `out`.
+    fn under(&self, out: usize) -> Span {
         let middle = ((2 * out as u64 + 1) * self.side)
             .checked_div(2 * self.to)
             .unwrap_or(0);
         let start = self.start + middle as i64 - (self.width / 2) as i64;
         let end = start.saturating_add(self.width as i64).max(0) as u64;
         let start = start.max(0) as u64;
-        let last = end.div_ceil(PART).min(self.from);
-        (start / PART..last).map(move |index| {
-            let overlap = end
-                .min((index + 1) * PART)
-                .saturating_sub(start.max(index * PART));
-            (index as usize, overlap)
-        })
+        let first = start / PART;
+        Span {
+            first: first as usize,
+            end: end.div_ceil(PART).min(self.from).max(first) as usize,
+            parts: [start as u32, end as u32],
+        }
+    }
+}
+
+/// A row of input pixels, the first and the last of them in part.
+struct Span {
+    first: usize,
+    /// Behind the last.
+    end: usize,
+    /// Start and end in 1/256 of a pixel.
+    parts: [u32; 2],
+}
+
+impl Span {
+    fn indices(&self) -> core::ops::Range<usize> {
+        self.first..self.end
+    }
+
+    /// Parts of a pixel of the span that belong to it.
+    fn overlap(&self, index: usize) -> u32 {
+        let [start, end] = self.parts;
+        let (pixel, part) = (index as u32 * PART as u32, PART as u32);
+        end.min(pixel + part).saturating_sub(start.max(pixel))
     }
 }
 

@@ -20,10 +20,13 @@
 //! mismatch conv3x3-24x24x32-32: 3 outputs differ; output 17 is 4, the reference's is 5
 //! ```
 //!
-//! Reading order: [`layers`], [`operator`], [`check`], [`net`], this file.
+//! Last come the steps from a capture to a net's input.
+//!
+//! Reading order: [`layers`], [`operator`], [`check`], [`net`], [`capture`], this file.
 #![no_std]
 #![no_main]
 
+mod capture;
 mod check;
 mod layers;
 mod net;
@@ -106,6 +109,10 @@ fn bench(board: &mut Board, memory: Memory) -> Result<Result<(), ()>, Error> {
     let mut wrong_nets = [None; NETS.len()];
     for (seed, (net, wrong)) in (0..).zip(nets.iter().zip(&mut wrong_nets)) {
         *wrong = bench_net(net, seed, board, &mut check)?;
+    }
+
+    for step in capture::run(1, check.arena)? {
+        writeln!(board, "layer {step}")?;
     }
 
     let mut verdict = Ok(());
