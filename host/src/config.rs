@@ -330,8 +330,9 @@ impl TrainConfig {
             ),
             (
                 "train.episode_loss",
-                self.episode_loss + self.pair_loss + self.class_loss > 0.0,
-                "above 0, or pair_loss or class_loss",
+                self.episode_loss + self.pair_loss + self.class_loss > 0.0
+                    || !self.teachers.is_empty() && self.teacher_loss > 0.0,
+                "above 0, or pair_loss or class_loss, or there must be teachers",
             ),
             within(
                 "train.label_smoothing",

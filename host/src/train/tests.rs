@@ -1,4 +1,4 @@
-//! A run that was interrupted ends with the same bits as one that was not.
+//! Whole runs of a tiny network: interrupted and resumed, and taught by another.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
 
 use super::metrics::METRICS_FILE;
-use super::{Outcome, Session, Trained};
-use crate::config::Config;
+use super::net::Net;
+use super::{Outcome, Session, TrainError, Trained};
+use crate::checkpoint::{self, CHECKPOINT};
+use crate::config::{Config, Precision};
 use crate::dataset::Background;
 use crate::glyphs;
 
@@ -43,15 +45,30 @@ fn train(
     resume: bool,
 ) -> Outcome {
     let config = Config::parse(TINY).unwrap();
-    let device = Device::Cpu;
+    run(&config, folder, background, interrupted, resume).unwrap()
+}
+
+fn run(
+    config: &Config,
+    folder: &Path,
+    background: &Background,
+    interrupted: &AtomicBool,
+    resume: bool,
+) -> Result<Outcome, TrainError> {
     let session = Session {
-        config: &config,
+        config,
         background,
         folder,
-        device,
+        device: Device::Cpu,
         interrupted,
     };
-    session.run(resume).unwrap()
+    session.run(resume)
+}
+
+fn background() -> Background {
+    let data = glyphs::synthetic(5, "background", 4, 20);
+    let held_out = data.alphabets[3].name.clone();
+    Background::new(data, &[&held_out]).unwrap()
 }
 
 fn finished(outcome: Outcome) -> Trained {
@@ -76,9 +93,7 @@ fn without_times(folder: &Path) -> Vec<(u64, String)> {
 
 #[test]
 fn resuming_changes_nothing() {
-    let data = glyphs::synthetic(5, "background", 4, 20);
-    let held_out = data.alphabets[3].name.clone();
-    let background = Background::new(data, &[&held_out]).unwrap();
+    let background = background();
     let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let never = AtomicBool::new(false);
     let expected = finished(train(whole.path(), &background, &never, false));
@@ -102,4 +117,47 @@ fn resuming_changes_nothing() {
     assert_eq!(resumed.net, expected.net);
     assert_eq!(resumed.progress.best_step, expected.progress.best_step);
     assert_eq!(without_times(halves.path()), without_times(whole.path()));
+}
+
+/// What a teacher's logits say is enough to learn from.
+#[test]
+fn a_student_learns_from_its_teacher_alone() {
+    let background = background();
+    let (school, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let never = AtomicBool::new(false);
+    let teacher = finished(train(school.path(), &background, &never, false));
+    let mut config = Config::parse(TINY).unwrap();
+    checkpoint::write(&school.path().join(CHECKPOINT), &teacher.net, &config).unwrap();
+    let frozen = Net::frozen(&teacher.net, Precision::Float32, Device::Cpu).unwrap();
+    assert_eq!(frozen.fold().unwrap(), teacher.net);
+
+    let alone = &mut config.train;
+    (alone.episode_loss, alone.pair_loss, alone.class_loss) = (0.0, 0.0, 0.0);
+    alone.seed = 2;
+    alone.teachers = vec![school.path().into()];
+    config.check().unwrap();
+    let student = finished(run(&config, work.path(), &background, &never, false).unwrap());
+    // One of twenty by chance.
+    let reached = student.progress.best_accuracy;
+    assert!(
+        reached > 0.5 * teacher.progress.best_accuracy && reached > 0.2,
+        "{reached}"
+    );
+
+    let refused = |change: fn(&mut Config)| {
+        let mut config = config.clone();
+        change(&mut config);
+        let result = run(&config, work.path(), &background, &never, false);
+        result.unwrap_err().to_string()
+    };
+    let other = refused(|config| config.network.as_mut().unwrap().input_side = 20);
+    assert!(
+        other.contains("its input is 16") && other.contains("the network's is 20"),
+        "{other}"
+    );
+    let missing = refused(|config| config.train.teachers[0] = "nowhere".into());
+    assert!(
+        missing.starts_with("train.teachers: nowhere: "),
+        "{missing}"
+    );
 }
