@@ -2,16 +2,21 @@
 //!
 //! In: a [`Drawing`] of any size and a random generator. Out: the network's input, distorted: affine
 //! (Koch et al. 2015, section 3.3), a smooth warp, and a thicker or thinner pen; then framed as a device
-//! frames it. A [`Pose`] turns or
-//! mirrors a whole alphabet, which makes another alphabet of it.
+//! frames it. A [`Pose`] turns or mirrors a whole alphabet, which makes another alphabet of it. `place` says
+//! where an input's pixels lie in a drawing, `paper` what ink is there.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use shared::image::{MARK, REACH_PERCENT, SPREAD_PERCENT};
 
 use crate::dataset::Drawing;
 use crate::spec::Framing;
+
+mod paper;
+mod place;
+
+pub(crate) use paper::{Paper, change_pen};
+use place::{Place, product};
 
 /// How far drawings are distorted. Every amount is drawn evenly between its two signs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -271,82 +276,6 @@ impl Augmenter {
     }
 }
 
-/// Which part of a drawing an input shows: from a place in the input, counted from its middle in units of
-/// its side, to one in the drawing's unit square.
-struct Place {
-    matrix: [[f32; 2]; 2],
-    middle: [f32; 2],
-}
-
-impl Place {
-    /// The square that a device would take of a drawing `[h][w]` that is distorted by the inverse of
-    /// `matrix` ([`shared::image::Square`]), moved by `shift` of its side. What the warp does to the mark's
-    /// middle and spread is left to the network.
-    fn around_mark(ink: &[u8], [h, w]: [usize; 2], matrix: [[f32; 2]; 2], shift: [f32; 2]) -> Self {
-        let [[a, b], [c, d]] = matrix;
-        let det = a * d - b * c;
-        let distort = [[d / det, -b / det], [-c / det, a / det]];
-        let mark = Mark::of(ink, w, distort);
-        let side = mark.side();
-        let extent = [h as f32, w as f32];
-        let matrix = [0, 1].map(|axis| matrix[axis].map(|entry| entry * side / extent[axis]));
-        let middle = [0, 1].map(|axis| {
-            let moved = matrix[axis][0] * shift[0] + matrix[axis][1] * shift[1];
-            mark.middle[axis] / extent[axis] + moved
-        });
-        Self { matrix, middle }
-    }
-}
-
-/// The mark of a distorted drawing, in pixels.
-struct Mark {
-    /// Before the distortion, from the drawing's corner.
-    middle: [f32; 2],
-    spread: f32,
-    reach: f32,
-}
-
-impl Mark {
-    fn of(ink: &[u8], w: usize, distort: [[f32; 2]; 2]) -> Self {
-        let (mut count, mut sum, mut squares) = (0.0_f32, [0.0_f32; 2], 0.0_f32);
-        let (mut plain, mut least, mut most) = ([0.0_f32; 2], [f32::MAX; 2], [f32::MIN; 2]);
-        for (row, pixels) in ink.chunks_exact(w.max(1)).enumerate() {
-            let y = row as f32 + 0.5;
-            for (column, _) in (0..).zip(pixels).filter(|(_, ink)| **ink >= MARK) {
-                let x = column as f32 + 0.5;
-                count += 1.0;
-                plain = [plain[0] + y, plain[1] + x];
-                for axis in 0..2 {
-                    let at = distort[axis][0] * y + distort[axis][1] * x;
-                    sum[axis] += at;
-                    squares += at * at;
-                    (least[axis], most[axis]) = (least[axis].min(at), most[axis].max(at));
-                }
-            }
-        }
-        let count = count.max(1.0);
-        let middle = sum.map(|sum| sum / count);
-        let variance = squares / count - middle[0] * middle[0] - middle[1] * middle[1];
-        let reach = (0..2).map(|axis| (most[axis] - middle[axis]).max(middle[axis] - least[axis]));
-        Self {
-            middle: plain.map(|sum| sum / count),
-            spread: (variance.max(0.0) + 1.0).sqrt(),
-            reach: reach.fold(0.0, f32::max) + 0.5,
-        }
-    }
-
-    /// Of the square around it.
-    fn side(&self) -> f32 {
-        let of = |length: f32, percent: u64| length * 100.0 / percent as f32;
-        of(self.spread, SPREAD_PERCENT).max(of(self.reach, REACH_PERCENT))
-    }
-}
-
-fn product(a: [[f32; 2]; 2], b: [[f32; 2]; 2]) -> [[f32; 2]; 2] {
-    let entry = |i: usize, j: usize| a[i][0] * b[0][j] + a[i][1] * b[1][j];
-    [[entry(0, 0), entry(0, 1)], [entry(1, 0), entry(1, 1)]]
-}
-
 /// The warp at a point of the unit square: between nodes it eases from one to the next, so that it
 /// has no creases.
 fn displacement(warp: &Warp, y: f32, x: f32) -> [f32; 2] {
@@ -364,99 +293,6 @@ fn displacement(warp: &Warp, y: f32, x: f32) -> [f32; 2] {
         let bottom = warp[i + 1][j][axis] * (1.0 - fx) + warp[i + 1][j + 1][axis] * fx;
         top * (1.0 - fy) + bottom * fy
     })
-}
-
-/// Points of ink with a margin of empty paper, so that looking beside it needs no branch.
-#[derive(Debug, Default)]
-pub(crate) struct Paper {
-    h: f32,
-    w: f32,
-    /// Where the first point lies, in pixels from the drawing's edge.
-    origin: f32,
-    stride: usize,
-    /// `[h + 4][w + 4]`: one row and column of paper in front, the rest behind.
-    points: Vec<f32>,
-}
-
-impl Paper {
-    /// Points are the drawing's pixels, or the corners between them, each the mean of the four
-    /// pixels that meet there.
-    pub(crate) fn lay(&mut self, ink: &[u8], h: usize, w: usize, average: bool) {
-        (self.h, self.w, self.stride) = (h as f32, w as f32, w + 4);
-        self.origin = if average { 0.0 } else { 0.5 };
-        self.points.clear();
-        self.points.resize((h + 4) * self.stride, 0.0);
-        if w == 0 {
-            return;
-        }
-        let share = if average { 0.25 } else { 1.0 };
-        let offsets = if average { 0..2 } else { 0..1 };
-        for (row, ink) in ink.chunks_exact(w).enumerate() {
-            for (down, right) in offsets
-                .clone()
-                .flat_map(|d| offsets.clone().map(move |r| (d, r)))
-            {
-                let first = (row + 1 + down) * self.stride + 1 + right;
-                for (point, &ink) in self.points[first..first + w].iter_mut().zip(ink) {
-                    *point += share * f32::from(ink);
-                }
-            }
-        }
-    }
-
-    /// Ink at `(v, u)` of the unit square, bilinear; paper outside.
-    pub(crate) fn ink_at(&self, v: f32, u: f32) -> f32 {
-        let y = (v * self.h + 1.0 - self.origin).clamp(0.0, self.h + 2.0);
-        let x = (u * self.w + 1.0 - self.origin).clamp(0.0, self.w + 2.0);
-        // Not negative, so the cast is the floor, and much faster than calling it.
-        let (row, column) = (y as u32 as usize, x as u32 as usize);
-        let (fy, fx) = (y - row as f32, x - column as f32);
-        let at = row * self.stride + column;
-        let (top, bottom) = (
-            self.points.get(at..at + 2),
-            self.points.get(at + self.stride..),
-        );
-        let (Some(&[a, b]), Some(&[c, d, ..])) = (top, bottom) else {
-            return 0.0;
-        };
-        let (top, bottom) = (a + (b - a) * fx, c + (d - c) * fx);
-        top + (bottom - top) * fy
-    }
-}
-
-/// A thicker pen for `amount` towards 1, a thinner one towards -1: the largest or smallest ink of a
-/// cross of five pixels, mixed with the drawing.
-pub(crate) fn change_pen(drawing: &Drawing, amount: f32, out: &mut Vec<u8>) {
-    out.clone_from(&drawing.ink);
-    let (w, weight) = (drawing.w, (amount.abs() * 256.0) as u16);
-    if w < 3 {
-        return;
-    }
-    // Row by row without a branch inside, which the compiler turns into vector code.
-    let rows = drawing
-        .ink
-        .chunks_exact(w)
-        .zip(drawing.ink.chunks_exact(w).skip(1));
-    let rows = rows.zip(drawing.ink.chunks_exact(w).skip(2));
-    for (((above, row), below), out) in rows.zip(out.chunks_exact_mut(w).skip(1)) {
-        let sides = row[..w - 2].iter().zip(&row[2..]).zip(&row[1..w - 1]);
-        let all = sides.zip(above[1..w - 1].iter().zip(&below[1..w - 1]));
-        let out = out[1..w - 1].iter_mut();
-        if amount > 0.0 {
-            for (out, (((&left, &right), &ink), (&up, &down))) in out.zip(all) {
-                *out = mix(ink, ink.max(left).max(right).max(up).max(down), weight);
-            }
-        } else {
-            for (out, (((&left, &right), &ink), (&up, &down))) in out.zip(all) {
-                *out = mix(ink, ink.min(left).min(right).min(up).min(down), weight);
-            }
-        }
-    }
-}
-
-/// `weight` of 256 parts of `b`, the rest of `a`.
-const fn mix(a: u8, b: u8, weight: u16) -> u8 {
-    ((a as u16 * (256 - weight) + b as u16 * weight) >> 8) as u8
 }
 
 #[cfg(test)]
@@ -565,27 +401,6 @@ mod tests {
             let ink: u64 = expected.iter().map(|&ink| u64::from(ink)).sum();
             assert!(sum * 8 < ink, "{quarter_turns}: {sum} of {ink}");
         }
-    }
-
-    #[test]
-    fn pen_thickens_and_thins() {
-        let mut drawing = Drawing {
-            h: 7,
-            w: 7,
-            ink: vec![0; 49],
-        };
-        for y in 2..5 {
-            for x in 2..5 {
-                drawing.ink[y * 7 + x] = 255;
-            }
-        }
-        let total = |amount: f32| {
-            let mut out = Vec::new();
-            change_pen(&drawing, amount, &mut out);
-            out.iter().map(|&v| u32::from(v)).sum::<u32>()
-        };
-        assert!(total(1.0) > total(0.5) && total(0.5) > total(0.0));
-        assert_eq!(total(-1.0), 255);
     }
 
     #[test]

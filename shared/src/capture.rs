@@ -4,16 +4,20 @@
 //! develops the picture into ink (255 = full, 0 = paper) and says what speaks against it. Integers only;
 //! the picture itself is what a sample keeps, so that a later release may look at it otherwise.
 //!
-//! | file    | what it finds out                                              |
-//! |---------|----------------------------------------------------------------|
-//! | `paper` | how bright the paper is at every place                         |
-//! | `parts` | which ink belongs to the mark, and whether there are several   |
+//! | file     | what it finds out                                              |
+//! |----------|----------------------------------------------------------------|
+//! | `paper`  | how bright the paper is at every place                         |
+//! | `parts`  | which ink belongs to the mark, and whether there are several   |
+//! | `shrink` | how a frame that is too large becomes a picture, row by row    |
 
 use crate::link::Quality;
 use crate::shape::Hwc;
 
 mod paper;
 mod parts;
+mod shrink;
+
+pub use shrink::{MAX_SHRUNK_WIDTH, Shrink};
 
 use paper::{Grid, Paper};
 use parts::{Parts, Peaks};

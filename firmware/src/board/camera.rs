@@ -1,7 +1,8 @@
 //! A camera whose pictures are files of the host's, by semihosting.
 //!
 //! In: `camera/shot.pgm`, or `camera/000.pgm`, `camera/001.pgm` and so on, in the folder where the emulator runs:
-//! binary PGM (`P5`) of 8 bits. Out: the grey values, row by row, or what a real camera fails with.
+//! binary PGM (`P5`) of 8 bits. Out: the grey values, made smaller while they are read where there are more
+//! than fit, as those of a real camera would be; or what a real camera fails with.
 //!
 //! While there is a `shot.pgm` every capture sees it: a host that replaces it moves the scene. The same
 //! scene may be seen twice, so this camera never is frozen. The numbered files are taken one after the
@@ -11,7 +12,7 @@
 //! | what is there                                                   | fault         |
 //! |-----------------------------------------------------------------|---------------|
 //! | neither `shot.pgm` nor `000.pgm`                                | `Absent`      |
-//! | no PGM of 8 bits, another length than its header says, or more pixels than fit | `WrongFormat` |
+//! | no PGM of 8 bits, another length than its header says, or far too large | `WrongFormat` |
 //! | the host cannot read it to its end                              | `Timeout`     |
 //! | nothing but zeros                                               | `Black`       |
 //! | a numbered file with the bytes of the capture before            | `Frozen`      |
@@ -19,7 +20,9 @@
 use core::ffi::CStr;
 
 use crc::{CRC_32_ISCSI, Crc, NoTable};
+use shared::capture::Shrink;
 use shared::link::CameraFault;
+use shared::shape::Hwc;
 
 use super::host_file::{FileError, HostFile};
 
@@ -28,6 +31,8 @@ const SHOT: &CStr = c"camera/shot.pgm";
 const MAX_NUMBER: u16 = 999;
 /// Longest header that is read: `P5 65535 65535 255` and some words of comment.
 const MAX_HEADER: usize = 256;
+/// Bytes that are read at once.
+const PIECE: usize = 1024;
 
 /// A picture in the buffer that was given for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,13 +115,24 @@ fn read<'b>(file: &HostFile, buffer: &'b mut [u8]) -> Result<(Picture, &'b [u8])
     let header = header.get_mut(..len.min(MAX_HEADER)).ok_or(wrong)?;
     file.read(header).map_err(unread)?;
     let (picture, start) = parse_header(header).ok_or(wrong)?;
-    let n_pixels = usize::from(picture.h) * usize::from(picture.w);
-    let pixels = buffer.get_mut(..n_pixels).ok_or(wrong)?;
-    if len != start.saturating_add(n_pixels) {
+    let frame = Hwc::new(usize::from(picture.h), usize::from(picture.w), 1);
+    if len != start.saturating_add(frame.len()) {
         return Err(wrong);
     }
     file.seek(start).map_err(unread)?;
-    file.read(pixels).map_err(unread)?;
+    let mut shrink = Shrink::new(frame, buffer).ok_or(wrong)?;
+    let shape = shrink.shape();
+    let mut row = [0; PIECE];
+    let row = row.get_mut(..frame.w).ok_or(wrong)?;
+    for _ in 0..frame.h {
+        file.read(row).map_err(unread)?;
+        shrink.push(row);
+    }
+    let pixels = shrink.finish();
+    let picture = Picture {
+        h: shape.h as u16,
+        w: shape.w as u16,
+    };
     match pixels.iter().all(|&pixel| pixel == 0) {
         true => Err(CameraFault::Black),
         false => Ok((picture, pixels)),

@@ -177,7 +177,7 @@ fn try_camera(talk: &mut Talk, folder: &Path) -> Result<(), DevicesError> {
         ),
         ("000.pgm", "P5 160 120 255\n", &grey, "Frozen"),
         ("001.pgm", "P5 3 2 255\n", &[0; 6], "Black"),
-        ("002.pgm", "P5 400 400 255\n", &[7; 160_000], "WrongFormat"),
+        ("002.pgm", "P5 2000 80 255\n", &[7; 160_000], "WrongFormat"),
         ("003.pgm", "P6 1 2 255\n", &[7; 6], "WrongFormat"),
         ("shot.pgm", "P5 3 2 255\n", &[1; 6], "picture 2 3 6"),
         ("shot.pgm", "P5 3 2 255\n", &[1; 6], "picture 2 3 6"),
