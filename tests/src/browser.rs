@@ -78,6 +78,8 @@ impl Browser {
         }
         browser.resize(size);
         browser.call("Page.navigate", json!({ "url": url }));
+        let loaded = "document.readyState === 'complete' && location.protocol === 'http:'";
+        browser.wait_for(loaded);
         browser
     }
 

@@ -98,8 +98,8 @@ impl Trouble {
         let next = match own {
             Some(own) => own,
             None if self.is_of_the_line() => {
-                // What fails on a line is told with the command to repeat; here it is a button.
-                next.replace("run the same command again", "press the button again")
+                // The button that the page has for the command line's way.
+                next.replace("run the same command again", "connect again")
             }
             None => next.into(),
         };
@@ -184,7 +184,7 @@ mod tests {
             source: std::io::ErrorKind::BrokenPipe.into(),
         });
         assert!(lost.is_of_the_line());
-        assert!(lost.notice().next.contains("press the button again"));
+        assert!(lost.notice().next.contains("connect again"));
         let no = Refusal::new("do it", Fault::Full);
         assert!(!Trouble::Device(DeviceError::Refused(no)).is_of_the_line());
     }

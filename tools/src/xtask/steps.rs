@@ -180,7 +180,7 @@ fn doc(bench: &mut Workbench) -> Result<Outcome> {
 fn test(bench: &mut Workbench) -> Result<Outcome> {
     let mut command = bench.cargo("test --workspace --no-fail-fast --features host/train")?;
     qemu::provide(&bench.progress)?;
-    command.env(chromium::VARIABLE, chromium::provide(&bench.progress)?);
+    chromium::provide(&bench.progress)?;
     command.env("ORT_DYLIB_PATH", bench.onnxruntime()?);
     for built in bench.firmware()? {
         command.env(built.board.variable(), &built.trials);
