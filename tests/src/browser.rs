@@ -217,6 +217,8 @@ impl Browser {
 
     /// Chooses a file in a file field.
     pub fn choose_file(&mut self, selector: &str, file: &Path) {
+        // Chromium does not read through `..`.
+        let file = file.canonicalize().unwrap();
         let document = self.call("DOM.getDocument", json!({}));
         let root = &document["root"]["nodeId"];
         let asked = json!({ "nodeId": root, "selector": selector });
