@@ -185,7 +185,7 @@ impl<S: Read + Write, O: FnMut() -> Result<S, PortError>> Keeper<S, O> {
         // Whatever was in its buffer, this program has not seen it.
         state.forget_picture();
         (state.connected, state.trouble, state.changed) = (true, None, false);
-        state.say(Kind::Line, words);
+        state.say(Kind::Link, words);
         drop(state);
         self.refresh()
     }
@@ -305,7 +305,7 @@ impl<S: Read + Write, O: FnMut() -> Result<S, PortError>> Keeper<S, O> {
             self.client = None;
         }
         let mut state = self.state();
-        let kind = if lost { Kind::Line } else { Kind::Refused };
+        let kind = if lost { Kind::Lost } else { Kind::Refused };
         state.say(kind, format!("{} – {}", notice.what, notice.next));
         if lost {
             state.connected = false;

@@ -109,7 +109,7 @@ pub struct Line {
     pub number: u64,
     /// Milliseconds since 1970.
     pub time: u64,
-    /// `done`, `refused`, `device` or `line`.
+    /// `done`, `refused`, `device`, `link` or `lost`.
     pub kind: Kind,
     /// What happened.
     pub text: String,
@@ -125,8 +125,10 @@ pub enum Kind {
     Refused,
     /// The device said something on its own.
     Device,
-    /// The line was opened or lost.
-    Line,
+    /// The line was opened.
+    Link,
+    /// The line was lost, or cannot be opened.
+    Lost,
 }
 
 impl State {

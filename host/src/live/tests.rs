@@ -174,13 +174,13 @@ fn teach_ask_forget_and_take_back() {
     );
     assert_eq!(state["device"]["model_name"], "desk's own");
     for (turn, label) in [(0, "upright"), (2, "<i>leaning</i>")] {
-        let (status, shown) = page.post("/api/look", &mark(turn).to_png().unwrap());
+        let (status, shown) = page.post("/api/show", &mark(turn).to_png().unwrap());
         assert_eq!(status, 200, "{shown}");
         assert_eq!(shown["picture"]["source"], "file");
         // Another class looks alike to this tiny model.
         assert_eq!(page.enrol(label, true).0, 200);
     }
-    let (_, state) = page.post("/api/look", &mark(0).to_pgm());
+    let (_, state) = page.post("/api/show", &mark(0).to_pgm());
     assert_eq!(state["picture"]["seen"], json!([16, 16]));
     let (_, file) = page.get("/api/capture.png");
     assert_eq!(Grey::decode(&file).unwrap(), mark(0));
@@ -232,8 +232,9 @@ fn what_is_refused_says_why_and_what_to_do() {
         (page.enrol(" ", false), 400, "needs a name"),
         (page.enrol(&long, false), 400, "33 bytes"),
         (page.enrol("A", false), 409, "camera"),
-        (post("/api/look", b"no picture"), 400, "no picture"),
-        (post("/api/look", &large), 413, "too large"),
+        (post("/api/show", b"no picture"), 400, "no picture"),
+        (post("/api/show", b""), 400, "it is empty"),
+        (post("/api/show", &large), 413, "too large"),
         (post("/api/enrol", b"{"), 400, "not understood"),
         (
             post("/api/enrol", br#"{"label":"A","farce":true}"#),
@@ -257,7 +258,7 @@ fn what_is_refused_says_why_and_what_to_do() {
 
     // What speaks against a picture can be overruled.
     assert_eq!(
-        page.post("/api/look", &blank).1["picture"]["quality"],
+        page.post("/api/show", &blank).1["picture"]["quality"],
         "empty"
     );
     let (status, answer) = page.enrol("A", false);
@@ -273,7 +274,7 @@ fn what_is_refused_says_why_and_what_to_do() {
 fn pages_from_elsewhere_do_not_drive_the_device() {
     let page = Page::of(1, Vec::new());
     page.state_when(|state| state["connected"] == true);
-    page.post("/api/look", &mark(0).to_pgm());
+    page.post("/api/show", &mark(0).to_pgm());
     let body = br#"{"label":"A","force":true}"#;
     let own = page.url("");
     for foreign in [
@@ -295,7 +296,7 @@ fn pages_from_elsewhere_do_not_drive_the_device() {
 fn a_lost_line_is_shown_and_opened_again() {
     let page = Page::of(2, Vec::new());
     page.state_when(|state| state["connected"] == true);
-    page.post("/api/look", &mark(0).to_pgm());
+    page.post("/api/show", &mark(0).to_pgm());
     assert_eq!(page.enrol("A", true).0, 200);
     page.cut.store(true, Ordering::SeqCst);
     let state = page.state_when(|state| state["connected"] == false);
@@ -303,7 +304,7 @@ fn a_lost_line_is_shown_and_opened_again() {
     assert!(trouble.contains("the link was lost"), "{trouble}");
     // What was in the buffer is gone with the link.
     assert_eq!(state["picture"], Value::Null);
-    let (status, state) = page.post("/api/look", &mark(0).to_pgm());
+    let (status, state) = page.post("/api/show", &mark(0).to_pgm());
     assert_eq!(status, 200, "{state}");
     assert_eq!(
         (&state["connected"], &state["trouble"]),

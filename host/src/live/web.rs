@@ -100,7 +100,8 @@ impl Answerer {
             (Method::Get, "/api/capture.png") => self.picture(path, |[capture, _]| capture),
             (Method::Get, "/api/seen.png") => self.picture(path, |[_, seen]| seen),
             (Method::Post, "/api/connect") => self.order(Order::Connect),
-            (Method::Post, "/api/look") => self.order(Order::Look(sent_picture(request)?)),
+            (Method::Post, "/api/look") => self.order(Order::Look(None)),
+            (Method::Post, "/api/show") => self.order(Order::Look(Some(sent_picture(request)?))),
             (Method::Post, "/api/enrol") => {
                 let Enrol { label, force } = body(request)?;
                 let label = checked(&label)?.to_owned();
@@ -208,13 +209,13 @@ fn checked(label: &str) -> Result<&str, Trouble> {
     Ok(label)
 }
 
-/// The picture of a request; `None` when it has no body.
-fn sent_picture(request: &mut Request) -> Result<Option<Grey>, Trouble> {
+/// The picture in a request.
+fn sent_picture(request: &mut Request) -> Result<Grey, Trouble> {
     let bytes = read(request, MOST_PICTURE)?;
     if bytes.is_empty() {
-        return Ok(None);
+        return Err(Trouble::Picture("it is empty".into()));
     }
-    Grey::decode(&bytes).map(Some).map_err(Trouble::Picture)
+    Grey::decode(&bytes).map_err(Trouble::Picture)
 }
 
 fn body<T: DeserializeOwned>(request: &mut Request) -> Result<T, Trouble> {
