@@ -15,6 +15,7 @@ mod import;
 mod inspect;
 #[cfg(not(feature = "train"))]
 mod launch;
+mod live;
 mod model_file;
 mod plot;
 mod run_folder;
@@ -111,6 +112,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Teach a device, ask it, look after it.
     Device(device::Args),
+    /// Serve a page that shows what a device sees and makes of it, and teaches it.
+    Live(live::Args),
     /// Sign a model for devices that take no others, or make the keys for that.
     Sign(sign::Args),
     /// Run the real firmware in QEMU, as a device to play with.
@@ -140,6 +143,7 @@ impl Cli {
             Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Device(args) => device::run(&args),
+            Command::Live(args) => live::run(&args),
             Command::Sign(args) => sign::run(&args),
             Command::Simulate(args) => simulate::run(&args),
             Command::Doctor(args) => doctor::run(&args),

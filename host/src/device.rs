@@ -11,6 +11,7 @@
 //! | `transfer`    | what does not fit one message                                     |
 //! | [`answers`]   | replies and events that own what they hold                        |
 //! | [`refusal`]   | the device's faults in words                                      |
+//! | [`words`]     | decisions and events in words                                     |
 //! | [`selftest`]  | what the device's selftest must give                              |
 //! | [`images`]    | picture files to captures and back                                |
 //! | [`support`]   | a support set as a folder of pictures                             |
@@ -20,10 +21,10 @@ pub mod answers;
 mod calls;
 pub mod client;
 #[cfg(test)]
-mod desk;
+pub(crate) mod desk;
 mod error;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod images;
 #[cfg(test)]
 mod life_tests;
@@ -36,6 +37,7 @@ pub mod support;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod words;
 
 pub use client::{Client, Pace};
 pub use error::DeviceError;

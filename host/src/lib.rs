@@ -15,6 +15,7 @@
 //! | [`open_set`], [`calibration`]                            | unknown marks: trials, thresholds               |
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
+//! | [`live`]                                                 | a device in a browser                           |
 //! | [`signing`]                                              | who may send models to a device                 |
 //! | [`report`], [`plot`], [`cmd`]                            | figures in words, in pictures; the command line |
 
@@ -39,6 +40,7 @@ pub mod glyphs;
 pub mod image_folder;
 pub mod import;
 pub mod layout;
+pub mod live;
 pub mod metrics;
 pub mod omniglot;
 pub mod open_set;

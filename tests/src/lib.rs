@@ -1,5 +1,6 @@
 //! What the integration tests share: the device in QEMU, and the command line.
 
+pub mod browser;
 pub mod clutter;
 pub mod flash;
 pub mod life;

@@ -1,7 +1,7 @@
 //! Puts in place what Onelook is built and tested with, and drives it.
 //!
 //! In: the environment (what you have set yourself), a cache folder, the network. Out: paths to
-//! libtorch, the onnxruntime library, the Omniglot archives, a firmware program and QEMU, or a
+//! libtorch, the onnxruntime library, the Omniglot archives, a firmware program, QEMU and Chromium, or a
 //! [`SetupError`] that names what failed and what to do next. Every function may be called again
 //! at any time: what is in place is found and left alone.
 //!
@@ -10,6 +10,7 @@
 mod apt;
 mod archive;
 pub mod cache;
+pub mod chromium;
 pub mod data;
 mod error;
 pub mod fetch;

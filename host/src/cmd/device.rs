@@ -13,9 +13,9 @@ use serde::Serialize;
 use shared::link::Event;
 
 use super::{Failure, Verdict};
-use crate::device::answers::Happening;
 use crate::device::client::EventSink;
 use crate::device::images::Grey;
+use crate::device::words::event_words;
 use crate::device::{Address, Client, Pace, Port, port, simulator};
 
 /// Names the port, so that it need not be typed with every command.
@@ -121,7 +121,7 @@ impl PortArg {
     }
 
     /// The port that was named, or the one that is meant.
-    fn address(&self) -> Result<Address, Failure> {
+    pub(super) fn address(&self) -> Result<Address, Failure> {
         if let Some(address) = self.named()? {
             return Ok(address);
         }
@@ -223,24 +223,4 @@ fn at(address: &Address) -> impl Fn(crate::device::DeviceError) -> Failure {
 /// One line on stderr.
 fn show_event(event: Event<'_>) {
     eprintln!("{}", event_words(&event.into()));
-}
-
-/// An event as one line.
-fn event_words(event: &Happening) -> String {
-    match event {
-        Happening::Started {
-            samples,
-            damaged: 0,
-        } => {
-            format!("device: started, remembers {samples} samples")
-        }
-        Happening::Started { samples, damaged } => format!(
-            "device: started, remembers {samples} samples; {damaged} damaged records were skipped"
-        ),
-        Happening::Embedding { done, total } => {
-            format!("device: {done} of {total} samples embedded by the new model")
-        }
-        Happening::Seen(decision) => format!("device: saw {}", look::words(decision)),
-        Happening::Log { line } => format!("device: {line}"),
-    }
 }

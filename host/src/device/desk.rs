@@ -78,7 +78,7 @@ impl Mapped for Ram {
 }
 
 /// A model that compares what is left of a picture of 16×16.
-pub(super) fn model(seed: u8) -> Vec<u8> {
+pub(crate) fn model(seed: u8) -> Vec<u8> {
     let window = Window {
         kernel: 2,
         stride: 2,
@@ -104,7 +104,7 @@ pub(super) fn model(seed: u8) -> Vec<u8> {
 }
 
 /// Starts a device that has `model` built in.
-pub(super) fn start(model: Vec<u8>) -> (End, JoinHandle<()>) {
+pub(crate) fn start(model: Vec<u8>) -> (End, JoinHandle<()>) {
     let (host, end) = line();
     let thread = std::thread::spawn(move || {
         let mut flash = Ram::new(2 * BANK as usize);

@@ -18,14 +18,14 @@ use shared::link::{
 };
 
 /// One end of a line.
-pub(super) struct End {
+pub(crate) struct End {
     from: Receiver<Vec<u8>>,
     to: Sender<Vec<u8>>,
     rest: Vec<u8>,
 }
 
 /// A line.
-pub(super) fn line() -> (End, End) {
+pub(crate) fn line() -> (End, End) {
     let ((to_device, at_device), (to_host, at_host)) = (channel(), channel());
     let end = |from, to| End {
         from,

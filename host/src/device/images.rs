@@ -75,17 +75,24 @@ impl Grey {
             path: path.into(),
             source,
         })?;
-        let grey = if bytes.starts_with(b"P5") || bytes.starts_with(b"P2") {
-            from_pgm(&bytes)
-        } else if bytes.starts_with(&[0xff, 0xd8]) || bytes.starts_with(b"BM") {
-            from_camera(&bytes)
-        } else {
-            from_png(&bytes)
-        };
-        grey.map_err(|reason| ImageError::Format {
+        Self::decode(&bytes).map_err(|reason| ImageError::Format {
             path: path.into(),
             reason,
         })
+    }
+
+    /// The picture in the bytes of such a file.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.starts_with(b"P5") || bytes.starts_with(b"P2") {
+            from_pgm(bytes)
+        } else if bytes.starts_with(&[0xff, 0xd8]) || bytes.starts_with(b"BM") {
+            from_camera(bytes)
+        } else {
+            from_png(bytes)
+        }
     }
 
     /// The same picture with at most `max_pixels`, its sides in the same proportion.
@@ -137,7 +144,11 @@ impl Grey {
         Ok(write_whole(path, &bytes)?)
     }
 
-    fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
+    /// The picture as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// It has no pixels.
+    pub fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.w as u32, self.h as u32);
         encoder.set_color(png::ColorType::Grayscale);

@@ -5,7 +5,7 @@
 use clap::ValueEnum;
 use tools::cache::Cache;
 use tools::firmware::{self, TARGETS, Toolchain};
-use tools::{Progress, SetupError, data, libtorch, onnxruntime, qemu};
+use tools::{Progress, SetupError, chromium, data, libtorch, onnxruntime, qemu};
 
 /// What can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,8 @@ pub(crate) enum What {
     Firmware,
     /// QEMU, for running the firmware
     Qemu,
+    /// Chromium, for testing the live page
+    Chromium,
     /// the Omniglot archives
     Data,
     /// all of these
@@ -42,6 +44,9 @@ pub(crate) fn run(what: What, mirror: Option<&str>, progress: &Progress) -> Resu
     if wanted(What::Qemu) {
         qemu::provide(progress)?;
         println!("qemu: qemu-system-arm is on the PATH");
+    }
+    if wanted(What::Chromium) {
+        println!("chromium: {}", chromium::provide(progress)?.display());
     }
     // Last: it is the one that only the open internet has.
     if wanted(What::Data) {

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tools::firmware::{self, AN386, BOARDS, Board, Program, TARGETS};
-use tools::{Progress, SetupError, fuzz, layers, libtorch, miri, onnxruntime, process, qemu, repo};
+use tools::{
+    Progress, SetupError, chromium, fuzz, layers, libtorch, miri, onnxruntime, process, qemu, repo,
+};
 
 use super::setup;
 use super::test::{Outcome, Step};
@@ -132,9 +134,11 @@ fn set_up(bench: &mut Workbench) -> Result<Outcome> {
     let libtorch = libtorch::provide(&bench.progress)?;
     let onnxruntime = bench.onnxruntime()?;
     qemu::provide(&bench.progress)?;
+    let chromium = chromium::provide(&bench.progress)?;
     let mut lines = vec![
         format!("libtorch: {}", libtorch.display()),
         format!("onnxruntime: {}", onnxruntime.display()),
+        format!("chromium: {}", chromium.display()),
     ];
     for target in TARGETS {
         let toolchain = firmware::toolchain(target, &bench.progress)?;
@@ -176,6 +180,7 @@ fn doc(bench: &mut Workbench) -> Result<Outcome> {
 fn test(bench: &mut Workbench) -> Result<Outcome> {
     let mut command = bench.cargo("test --workspace --no-fail-fast --features host/train")?;
     qemu::provide(&bench.progress)?;
+    chromium::provide(&bench.progress)?;
     command.env("ORT_DYLIB_PATH", bench.onnxruntime()?);
     for built in bench.firmware()? {
         command.env(built.board.variable(), &built.trials);

@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Fmt,
     /// see that modules import only what their layer may, and where `unsafe` is
     Layers,
-    /// install libtorch, onnxruntime, a firmware compiler and QEMU
+    /// install libtorch, onnxruntime, a firmware compiler, QEMU and Chromium
     Setup,
     /// build the workspace with training
     Build,

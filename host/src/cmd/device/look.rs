@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use shared::link::Quality;
 
 use super::{Common, Device};
 use crate::cmd::{Failure, Verdict};
-use crate::device::answers::{Decision, Picture, Ranked};
-use crate::device::refusal::quality_words;
+use crate::device::answers::{Decision, Picture};
 use crate::device::support::pictures_at;
+use crate::device::words::{decision_words, remark};
 use crate::files::create_folder;
 
 #[derive(Debug, clap::Args)]
@@ -72,14 +71,6 @@ pub(super) fn capture(common: &Common, args: &CaptureArgs) -> Result<Verdict, Fa
     Ok(Verdict::Success)
 }
 
-/// What speaks against a picture, behind what is said about it.
-pub(super) fn remark(quality: Quality) -> String {
-    match (quality, quality_words(quality)) {
-        (Quality::Good, _) => String::new(),
-        (_, (why, next)) => format!("; {why}: {next}"),
-    }
-}
-
 #[derive(Serialize)]
 struct Scored {
     /// The picture's file; absent for the camera.
@@ -105,7 +96,7 @@ pub(super) fn score(common: &Common, args: &ScoreArgs) -> Result<Verdict, Failur
         let decision = device.ask(|client| client.score())?;
         if !common.json {
             let name = image.as_ref().map(|path| format!("{}: ", path.display()));
-            println!("{}{}", name.unwrap_or_default(), words(&decision));
+            println!("{}{}", name.unwrap_or_default(), decision_words(&decision));
         }
         all.push(Scored { image, decision });
     }
@@ -118,54 +109,6 @@ fn look(device: &mut Device, image: Option<&PathBuf>, max_pixels: u32) -> Result
     match image {
         Some(path) => device.show(path, max_pixels),
         None => device.ask(|client| client.capture()).map(drop),
-    }
-}
-
-/// A decision in a line.
-pub(super) fn words(decision: &Decision) -> String {
-    let Decision {
-        known,
-        best,
-        second,
-        margin,
-        threshold_probability,
-        quality,
-        ..
-    } = decision;
-    let Ranked {
-        label, probability, ..
-    } = best;
-    let next = match (second, margin) {
-        (Some(second), Some(margin)) => {
-            let Ranked {
-                label, probability, ..
-            } = second;
-            format!(
-                ", then {label} ({}; margin {margin:.2})",
-                percent(*probability)
-            )
-        }
-        _ => String::new(),
-    };
-    let threshold = percent(*threshold_probability);
-    let probability = percent(*probability);
-    let verdict = if *known {
-        format!("{label} ({probability}; threshold {threshold}){next}")
-    } else {
-        format!(
-            "unknown: the nearest is {label} with {probability}, below the threshold of {threshold}{next}"
-        )
-    };
-    format!("{verdict}{}", remark(*quality))
-}
-
-/// In percent, with the digits that tell two probabilities near 0 or 1 apart.
-fn percent(probability: f32) -> String {
-    let percent = 100.0 * probability;
-    if (0.1..99.9).contains(&percent) {
-        format!("{percent:.1} %")
-    } else {
-        format!("{percent:.4} %")
     }
 }
 
@@ -211,42 +154,4 @@ pub(super) fn bench(common: &Common, args: &BenchArgs) -> Result<Verdict, Failur
 
 fn millis(microseconds: u32) -> f64 {
     f64::from(microseconds) / 1000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decision(known: bool, quality: Quality) -> Decision {
-        let ranked = |label: &str, probability| Ranked {
-            label: label.into(),
-            logit: 0,
-            probability,
-        };
-        Decision {
-            known,
-            best: ranked("A", 0.975),
-            second: Some(ranked("B", 0.0001)),
-            margin: Some(4.25),
-            threshold: 0,
-            threshold_probability: 0.61,
-            logit_exponent: 0,
-            quality,
-        }
-    }
-
-    #[test]
-    fn a_verdict_says_why() {
-        let known = words(&decision(true, Quality::Good));
-        assert_eq!(
-            known,
-            "A (97.5 %; threshold 61.0 %), then B (0.0100 %; margin 4.25)"
-        );
-        let unknown = words(&decision(false, Quality::Faint));
-        assert!(
-            unknown.starts_with("unknown: the nearest is A with 97.5 %, below"),
-            "{unknown}"
-        );
-        assert!(unknown.contains("darker"), "{unknown}");
-    }
 }

@@ -6,9 +6,10 @@ use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde::Serialize;
 use shared::link::{Info, Settings};
 
-use super::{Common, event_words};
+use super::Common;
 use crate::cmd::{Failure, Verdict};
 use crate::device::answers::{Greeting, Happening, Listed};
+use crate::device::words::event_words;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SettingsArgs {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 use shared::link::{Enrolled, Target};
 
-use super::look::remark;
 use super::{Common, Device};
 use crate::cmd::{Failure, Verdict};
 use crate::device::refusal::quality_name;
 use crate::device::support::{Lesson, lessons_at};
+use crate::device::words::remark;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EnrolArgs {
