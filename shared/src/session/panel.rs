@@ -188,7 +188,16 @@ mod tests {
 
     #[test]
     fn bounces_are_no_presses() {
-        assert!(presses(&[(false, 50), (true, 15), (false, 50), (true, 10), (false, 90)]).is_empty());
+        assert!(
+            presses(&[
+                (false, 50),
+                (true, 15),
+                (false, 50),
+                (true, 10),
+                (false, 90)
+            ])
+            .is_empty()
+        );
         let bounce = [(true, 5), (false, 5), (true, 5), (false, 5)];
         let noisy: Vec<_> = bounce
             .into_iter()

@@ -1,0 +1,5 @@
+#![no_std]
+#![no_main]
+use cortex_m_rt::entry;
+#[entry]
+fn main() -> ! { firmware::board::exit(Ok(())) }
