@@ -27,7 +27,11 @@ const PICO2: &str = "memory/pico2.x";
 const KEY: &str = "ONELOOK_PUBLIC_KEY";
 
 #[path = "src/board/flash_map.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the firmware's own file, of which this needs a part")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the firmware's own file, of which this needs a part"
+)]
 mod flash_map;
 
 fn main() -> Result<(), Box<dyn Error>> {

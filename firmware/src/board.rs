@@ -49,9 +49,7 @@ pub use self::{
     camera::{Camera, Picture},
     clock::Clock,
     host_file::FileError,
-    mps2::{
-        Board, Buffers, Memory, WATCHDOG_MS, exit, first_model, read_file, restart, say,
-    },
+    mps2::{Board, Buffers, Memory, WATCHDOG_MS, exit, first_model, read_file, restart, say},
     nor::{Flash, Nor},
     panel::Panel,
     sleep::Sleep,

@@ -34,9 +34,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
         mut panel,
     } = devices;
     let (in_use, spare) = choose(flash.models);
-    let model = in_use
-        .model()
-        .or_else(|| board::first_model(buffers.model));
+    let model = in_use.model().or_else(|| board::first_model(buffers.model));
     let identity = Identity {
         board: board::NAME,
         firmware: env!("CARGO_PKG_VERSION"),

@@ -7,7 +7,8 @@
 use crate::board::register::Registers;
 
 /// Of the processor and the peripherals.
-pub(super) const SYSTEM_HZ: u32 = CRYSTAL_HZ / SYSTEM.reference * SYSTEM.feedback / SYSTEM.divider();
+pub(super) const SYSTEM_HZ: u32 =
+    CRYSTAL_HZ / SYSTEM.reference * SYSTEM.feedback / SYSTEM.divider();
 /// Of USB, as its specification wants it.
 const USB_HZ: u32 = CRYSTAL_HZ / USB.reference * USB.feedback / USB.divider();
 const CRYSTAL_HZ: u32 = 12_000_000;

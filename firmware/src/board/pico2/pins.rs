@@ -49,18 +49,18 @@ pub const WIRES: [Wire; 10] = [
     wire("camera MISO", Some(CAMERA_MISO), Some(21), "SPI0 RX"),
     wire("camera CS", Some(CAMERA_CS), Some(22), "low is selected"),
     wire("camera GND", None, Some(23), "any ground will do"),
-    wire("camera SCK", Some(CAMERA_SCK), Some(24), "SPI0 SCK, 7.5 MHz"),
+    wire(
+        "camera SCK",
+        Some(CAMERA_SCK),
+        Some(24),
+        "SPI0 SCK, 7.5 MHz",
+    ),
     wire("camera MOSI", Some(CAMERA_MOSI), Some(25), "SPI0 TX"),
     wire("camera VCC", None, Some(36), "3V3(OUT)"),
     wire("lamp", Some(LED), None, "on the board"),
 ];
 
-const fn wire(
-    what: &'static str,
-    gpio: Option<u8>,
-    pin: Option<u8>,
-    note: &'static str,
-) -> Wire {
+const fn wire(what: &'static str, gpio: Option<u8>, pin: Option<u8>, note: &'static str) -> Wire {
     Wire {
         what,
         gpio,

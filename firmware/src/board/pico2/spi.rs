@@ -63,11 +63,7 @@ impl Spi {
             for pin in [CAMERA_MISO, CAMERA_SCK, CAMERA_MOSI] {
                 connect(pin, Function::Spi, 0);
             }
-            (
-                Registers::new(SPI0),
-                Pin::output(CAMERA_CS),
-                Counter::new(),
-            )
+            (Registers::new(SPI0), Pin::output(CAMERA_CS), Counter::new())
         };
         select.set(true);
         registers.write(SSPCPSR, PRESCALE);

@@ -191,7 +191,10 @@ impl Uart {
         // What follows a SETUP packet begins with DATA1.
         self.control_data1 = true;
         let mut packet = [0; 8];
-        for (place, byte) in packet.iter_mut().zip(words.map(u32::to_le_bytes).as_flattened()) {
+        for (place, byte) in packet
+            .iter_mut()
+            .zip(words.map(u32::to_le_bytes).as_flattened())
+        {
             *place = *byte;
         }
         let step = self.control.setup(packet);
