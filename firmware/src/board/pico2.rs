@@ -18,6 +18,7 @@
 //! | `spi`, `camera` | the Arducam Mega                                      |
 //! | `usb`      | the USB controller, a serial port to the host              |
 //! | `sleep`    | until something happens                                    |
+//! | `simulator` | the USB controller for tests on a desktop; no part of the firmware |
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -108,6 +109,11 @@ pub(super) unsafe fn gather() -> Devices {
             panel: Panel::new(),
         }
     }
+}
+
+/// So many cycles at least.
+fn wait_cycles(cycles: u32) {
+    cortex_m::asm::delay(cycles);
 }
 
 /// A model as a file, where its weights may be read as words.

@@ -154,7 +154,7 @@ impl Panel {
         self.led.set(led);
         self.matched.set(matched);
         // The level passes two flip-flops before it can be read.
-        cortex_m::asm::delay(150);
+        super::wait_cycles(150);
         (self.led.is_high(), self.matched.is_high())
     }
 }

@@ -4,6 +4,7 @@
 //! is refused. What the device answers is `shared::usb`; here are only the controller's registers and its
 //! dual-port memory, by the names of the RP2350 datasheet (USB). It is polled: between two polls the
 //! controller itself puts the host off. A host has 50 ms of patience where it gives the address, more elsewhere.
+//! `shared/tests/rp2350_usb.rs` runs this file against a simulator of the controller.
 
 use shared::usb::{Change, Control, DATA, NOTIFY, NOTIFY_PACKET, Outbox, PACKET, Step};
 
@@ -360,7 +361,7 @@ impl Uart {
         let state = if data1 { state | DATA1 } else { state };
         let control = buffer_control(endpoint, way);
         self.dpram.write(control, state);
-        cortex_m::asm::delay(12);
+        super::wait_cycles(12);
         self.dpram.write(control, state | AVAILABLE);
     }
 
