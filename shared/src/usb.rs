@@ -65,13 +65,19 @@ impl Outbox {
 
     /// The next packet, for a controller that has none; it counts as sent.
     pub fn take(&mut self) -> Option<&[u8]> {
-        if self.len == 0 && !self.full_before {
+        if self.is_empty() {
             return None;
         }
         self.full_before = self.len == PACKET;
         let packet = self.bytes.get(..self.len);
         self.len = 0;
         packet
+    }
+
+    /// Whether nothing is left to be sent, not even an empty packet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0 && !self.full_before
     }
 
     /// Forgets what waits: nobody listens.

@@ -14,6 +14,9 @@ use shared::session::{Action, Identity, Session};
 use shared::slots::choose;
 use shared::store::Layout;
 
+/// What a host has for taking the last bytes before a restart.
+const LAST_WORDS_US: u64 = 200_000;
+
 #[entry]
 fn main() -> ! {
     match (Buffers::take(), Devices::take()) {
@@ -87,6 +90,8 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             Action::Restart => {
                 #[cfg(feature = "measure-stack")]
                 board::say(&format_args!("stack {}", board::stack_depth()));
+                // The host shall have its answer first, if it wants it.
+                while !uart.is_empty() && clock.microseconds().saturating_sub(now) < LAST_WORDS_US {}
                 board::restart()
             }
         }

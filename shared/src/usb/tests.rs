@@ -252,6 +252,7 @@ fn bytes_become_packets() {
     }
     assert!(!out.push(64));
     assert_eq!(out.take().unwrap().len(), 64);
+    assert!(!out.is_empty());
     // Nothing follows: the host must be told that this was all.
     assert_eq!(out.take(), Some(&[][..]));
     assert_eq!(out.take(), None);

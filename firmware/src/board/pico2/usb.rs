@@ -158,8 +158,17 @@ impl Uart {
         self.is_heard
     }
 
-    /// Whether the controller or a byte of the host's waits to be looked at.
+    /// Whether all bytes have left, or there is nobody to leave for.
+    pub fn is_empty(&mut self) -> bool {
+        self.poll();
+        let busy = self.dpram.read(buffer_control(DATA, Way::In)) & AVAILABLE != 0;
+        !self.is_heard || (self.out.is_empty() && !busy)
+    }
+
+    /// Whether the controller or a byte of the host's waits to be looked at. What can be handed to the
+    /// controller is handed over first.
     pub(super) fn has_something(&mut self) -> bool {
+        self.poll();
         self.came_read < self.came_len || self.usb.read(INTS) != 0
     }
 
