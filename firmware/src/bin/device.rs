@@ -91,7 +91,8 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
                 #[cfg(feature = "measure-stack")]
                 board::say(&format_args!("stack {}", board::stack_depth()));
                 // The host shall have its answer first, if it wants it.
-                while !uart.is_empty() && clock.microseconds().saturating_sub(now) < LAST_WORDS_US {}
+                while !uart.is_empty() && clock.microseconds().saturating_sub(now) < LAST_WORDS_US {
+                }
                 board::restart()
             }
         }

@@ -14,11 +14,11 @@
 //! | `timer`    | the time, and delays                                       |
 //! | `watchdog` | restarts                                                   |
 //! | `rom`      | functions of the boot ROM                                  |
-//! | `flash`    | the flash that the program runs from                       |
+//! | `flash`, `page` | the flash that the program runs from                  |
 //! | `spi`, `camera` | the Arducam Mega                                      |
 //! | `usb`      | the USB controller, a serial port to the host              |
 //! | `sleep`    | until something happens                                    |
-//! | `simulator` | the USB controller for tests on a desktop; no part of the firmware |
+//! | `simulator`, `spi_simulator` | for tests on a desktop; no part of the firmware |
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,7 @@ mod camera;
 mod clocks;
 mod flash;
 mod gpio;
+mod page;
 pub mod pins;
 mod rom;
 mod sleep;

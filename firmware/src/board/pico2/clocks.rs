@@ -13,6 +13,8 @@ pub(super) const SYSTEM_HZ: u32 =
 const USB_HZ: u32 = CRYSTAL_HZ / USB.reference * USB.feedback / USB.divider();
 const CRYSTAL_HZ: u32 = 12_000_000;
 const _: () = assert!(SYSTEM_HZ == 150_000_000 && USB_HZ == 48_000_000);
+/// Else flags of the USB controller may be lost on their way to the processor (erratum RP2350-E12).
+const _: () = assert!(SYSTEM_HZ / 11 * 10 >= USB_HZ);
 
 /// A phase-locked loop's numbers.
 struct Pll {

@@ -14,13 +14,12 @@ use embedded_storage::nor_flash::{
 
 use shared::slots::Mapped;
 
+use super::page::{PAGE, split};
 use super::rom::FlashCalls;
 use crate::board::flash_map::{MODELS, Part, SAMPLES, SCRATCH, SECTOR, WRITE};
 
 /// Where the chip is read, through the cache.
 const XIP: usize = 0x1000_0000;
-/// Bytes that are programmed at once.
-const PAGE: usize = 256;
 /// Where the boot ROM leaves the code that makes the flash readable, as fast as it was at the start.
 const BOOTRAM: usize = 0x400e_0000;
 const XIP_SETUP_WORDS: usize = 64;
@@ -213,18 +212,9 @@ impl NorFlash for Nor {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
         check_write(self, offset, bytes.len())?;
         let (mut at, mut rest) = (offset, bytes);
-        while !rest.is_empty() {
-            let before = at as usize % PAGE;
-            let count = rest.len().min(PAGE - before);
-            let (piece, more) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            // Copied, because the bytes may lie in the flash; ones change nothing.
-            let mut page = [0xff; PAGE];
-            for (to, from) in page.iter_mut().skip(before).zip(piece) {
-                *to = *from;
-            }
-            self.change(at - before as u32, Some(&page))?;
-            at = at.saturating_add(count as u32);
-            rest = more;
+        while let Some(split) = split(at, rest) {
+            self.change(split.at, Some(&split.page))?;
+            (at, rest) = (split.next, split.rest);
         }
         Ok(())
     }

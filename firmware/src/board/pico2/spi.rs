@@ -1,7 +1,8 @@
 //! SPI0 (ARM PL022) with one device on it: the camera.
 //!
 //! In: `embedded_hal`'s transactions. Out: bytes, in mode 0, with chip select low from the first operation to
-//! the last. Register names are those of ARM's PL022 manual. Every wait has an end.
+//! the last. Register names are those of ARM's PL022 manual. Every wait has an end. `shared/tests/rp2350_spi.rs`
+//! runs this file against a simulator of them.
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
@@ -34,6 +35,9 @@ const _: () = {
 };
 /// Looks at the state until a byte must be over: more than 100 of its times.
 const PATIENCE: u32 = 10_000;
+
+/// Bytes that the block holds in each direction.
+const QUEUE: u32 = 8;
 
 /// The bus did not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,16 @@ impl Spi {
         Ok(byte)
     }
 
+    /// Throws away what came after the last operation had given up: at most what the queue holds.
+    fn drain(&self) {
+        for _ in 0..QUEUE {
+            if self.registers.read(SSPSR) & SSPSR_NOT_EMPTY == 0 {
+                break;
+            }
+            self.registers.read(SSPDR);
+        }
+    }
+
     fn wait_for(&self, state: u32) -> Result<(), Stuck> {
         let mut looks = 0..PATIENCE;
         match looks.any(|_| self.registers.read(SSPSR) & state != 0) {
@@ -130,6 +144,7 @@ impl ErrorType for Spi {
 
 impl SpiDevice for Spi {
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Stuck> {
+        self.drain();
         self.select.set(false);
         let mut operations = operations.iter_mut();
         let result = operations.try_for_each(|operation| self.operate(operation));
