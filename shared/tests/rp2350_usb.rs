@@ -301,6 +301,9 @@ fn a_host_may_change_its_mind_at_any_packet() {
     // Refused, and then something else.
     assert_eq!(host.control_in([0xc0, 0x55, 0, 0, 0, 0, 8, 0]), None);
     assert!(host.control_in(whole).is_some());
+    let refused = host.control_out([0x21, 0x20, 0, 0, 0, 0, 8, 0], &[0; 8]);
+    assert_eq!(refused, None);
+    assert!(host.control_in(whole).is_some());
     // Ended after one of two packets.
     assert_eq!(setup(host.address, whole), Handshake::Ack);
     assert_eq!(host.packet_in(0, true).unwrap().len(), 64);

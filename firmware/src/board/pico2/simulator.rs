@@ -1,4 +1,5 @@
-//! The USB controller of an RP2350 as its datasheet describes it, and a host's tokens: for tests on a desktop.
+//! The USB controller of an RP2350 as its datasheet describes it (12.7.3), and a host's tokens: for tests on a
+//! desktop.
 //!
 //! In: what a driver writes to registers and dual-port memory, and tokens of a host. Out: what the driver
 //! reads, and what the host gets. No part of the firmware: `shared/tests/rp2350_usb.rs` compiles it beside
@@ -76,7 +77,8 @@ impl Registers {
             DPRAM => {
                 let place = &mut chip.dpram[offset / 4];
                 if (0x80..0x100).contains(&offset) && value & AVAILABLE != 0 {
-                    assert_eq!(*place, value & !AVAILABLE, "state first, then available");
+                    let state = value & !(AVAILABLE | STALL);
+                    assert_eq!(*place & !STALL, state, "state first, then available");
                 }
                 *place = value;
             }
@@ -210,11 +212,11 @@ pub(crate) fn token_out(address: u32, number: usize, bytes: &[u8], data1: bool) 
             return Handshake::Silent;
         };
         let control = chip.dpram[place];
-        if chip.is_stalled(number, true, control) {
-            return Handshake::Stall;
-        }
         if control & (AVAILABLE | FULL) != AVAILABLE {
             return Handshake::Nak;
+        }
+        if chip.is_stalled(number, true, control) {
+            return Handshake::Stall;
         }
         assert!(
             bytes.len() <= (control & LENGTH) as usize,

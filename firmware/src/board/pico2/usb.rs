@@ -2,7 +2,7 @@
 //!
 //! In and out: bytes, one at a time. Nothing waits: what is not there is not read, what the host does not take
 //! is refused. What the device answers is `shared::usb`; here are only the controller's registers and its
-//! dual-port memory, by the names of the RP2350 datasheet (USB). It is polled: between two polls the
+//! dual-port memory, by the names of the RP2350 datasheet (12.7). It is polled: between two polls the
 //! controller itself puts the host off. A host has 50 ms of patience where it gives the address, more elsewhere.
 //! `shared/tests/rp2350_usb.rs` runs this file against a simulator of the controller.
 
@@ -243,10 +243,15 @@ impl Uart {
             Step::Send(packet) => self.send_control(packet.bytes()),
             Step::Receive => self.expect(0, true),
             Step::Stall => {
-                self.usb.write(EP_STALL_ARM, STALL_BOTH);
                 for way in [Way::In, Way::Out] {
-                    self.dpram.write(buffer_control(0, way), STALL);
+                    self.dpram.write(buffer_control(0, way), 0);
                 }
+                super::wait_cycles(12);
+                self.usb.write(EP_STALL_ARM, STALL_BOTH);
+                self.dpram.write(buffer_control(0, Way::In), STALL);
+                // A packet of the host's is refused only where it would be taken (12.7.3.8.3).
+                self.dpram
+                    .write(buffer_control(0, Way::Out), STALL | AVAILABLE);
             }
             Step::Address(address) => self.usb.write(ADDR_ENDP, u32::from(address)),
         }
@@ -364,8 +369,8 @@ impl Uart {
         self.arm(endpoint, Way::Out, PACKET as u32, data1);
     }
 
-    /// Gives a buffer to the controller. Its length must be there before it is available; the controller's
-    /// clock is a third of the processor's.
+    /// Gives a buffer to the controller. Its length must be there before it is available (12.7.3.7.4); the
+    /// controller's clock is a third of the processor's.
     fn arm(&mut self, endpoint: u8, way: Way, state: u32, data1: bool) {
         let state = if data1 { state | DATA1 } else { state };
         let control = buffer_control(endpoint, way);
