@@ -144,7 +144,10 @@ mod tests {
         let wanted = drive(place.path(), "RP2350", info);
         let other = drive(place.path(), "RPI-RP2", "Board-ID: RPI-RP2\n");
         fs::create_dir(place.path().join("stick")).unwrap();
-        assert_eq!(drives(&[place.path().into()]), [wanted.clone()]);
+        assert_eq!(
+            drives(&[place.path().into()]),
+            std::slice::from_ref(&wanted)
+        );
         let program = place.path().join("onelook-device.uf2");
         fs::write(&program, b"blocks").unwrap();
         let flashed = flash(Path::new("elf"), &program, Some(&wanted)).unwrap();

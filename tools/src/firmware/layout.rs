@@ -157,7 +157,7 @@ fn measure(elf: &Elf<'_>) -> Result<Layout, String> {
     let (mut rows, mut ram) = (Vec::new(), RAM.start);
     for section in elf.elf_section_table().iter() {
         let (at, len) = (section.sh_addr(endian), section.sh_size(endian));
-        if !section.sh_flags(endian).contains(elf::SHF_ALLOC.into()) || len == 0 {
+        if !section.sh_flags(endian).contains(elf::SHF_ALLOC) || len == 0 {
             continue;
         }
         let name = elf.elf_section_table().section_name(endian, section);

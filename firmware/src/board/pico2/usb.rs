@@ -6,7 +6,7 @@
 //! controller itself puts the host off. A host has 50 ms of patience where it gives the address, more elsewhere.
 //! `shared/tests/rp2350_usb.rs` runs this file against a simulator of the controller.
 
-use shared::usb::{Change, Control, DATA, NOTIFY, NOTIFY_PACKET, Outbox, PACKET, Step};
+use shared::usb::{Change, Control, DATA, NOTIFY, Outbox, PACKET, Step};
 
 use super::clocks::{block, release};
 use super::rom;
@@ -201,10 +201,8 @@ impl Uart {
         // What follows a SETUP packet begins with DATA1.
         self.control_data1 = true;
         let mut packet = [0; 8];
-        for (place, byte) in packet
-            .iter_mut()
-            .zip(words.map(u32::to_le_bytes).as_flattened())
-        {
+        let bytes = words.map(u32::to_le_bytes);
+        for (place, byte) in packet.iter_mut().zip(bytes.as_flattened()) {
             *place = *byte;
         }
         let step = self.control.setup(packet);
@@ -264,16 +262,14 @@ impl Uart {
     }
 
     fn follow_change(&mut self) {
-        let data_in = DATA | 0x80;
         match self.control.change() {
             None => {}
             Some(Change::Configured) => {
                 self.is_heard = false;
                 self.forget();
-                let (bulk, interrupt) = (EP_BULK, EP_INTERRUPT);
-                self.enable(NOTIFY, Way::In, interrupt, NOTIFY_BUFFER);
-                self.enable(DATA, Way::In, bulk, IN_BUFFER);
-                self.enable(DATA, Way::Out, bulk, OUT_BUFFER);
+                self.enable(NOTIFY, Way::In, EP_INTERRUPT, NOTIFY_BUFFER);
+                self.enable(DATA, Way::In, EP_BULK, IN_BUFFER);
+                self.enable(DATA, Way::Out, EP_BULK, OUT_BUFFER);
                 self.expect(DATA, false);
             }
             Some(Change::Deconfigured) => {
@@ -293,7 +289,7 @@ impl Uart {
             Some(Change::Restarted(endpoint)) => {
                 // A packet that was on its way is lost; frames have sums that show it.
                 self.abort(endpoint & 0xf, Way::In);
-                if endpoint == data_in {
+                if endpoint == DATA | 0x80 {
                     self.in_data1 = false;
                 }
             }
@@ -312,7 +308,6 @@ impl Uart {
     }
 
     fn enable(&mut self, endpoint: u8, way: Way, kind: u32, buffer: usize) {
-        const { assert!(NOTIFY_BUFFER + NOTIFY_PACKET <= IN_BUFFER) };
         self.dpram.write(buffer_control(endpoint, way), 0);
         let control = EP_ENABLE | EP_PER_BUFFER | kind | buffer as u32;
         self.dpram.write(endpoint_control(endpoint, way), control);
