@@ -357,6 +357,12 @@ fn endpoints_begin_anew_when_the_host_says_so_and_after_a_reset() {
     host.device();
     assert_eq!(host.receive(), [1]);
     assert_eq!(host.read, [7]);
+    // A reset and the first request behind it, before the device has looked.
+    reset_bus();
+    assert_eq!(setup(23, [0x80, 0, 0, 0, 0, 0, 2, 0]), Handshake::Ack);
+    host.device();
+    host.address = 0;
+    assert_eq!(host.packet_in(0, true).unwrap(), [0, 0]);
     // The cable is pulled and plugged in again, at another moment each time.
     for bytes in 0..5 {
         host.write.extend(vec![6; bytes * 40]);

@@ -31,6 +31,8 @@ pub use size::{Size, size};
 pub use symbols::Symbols;
 pub use toolchain::{Toolchain, installed, toolchain};
 
+use sha2::{Digest, Sha256};
+
 use crate::{Progress, SetupError, process, repo};
 
 /// A board that the firmware is built for.
@@ -226,6 +228,8 @@ pub struct Image {
     pub elf: PathBuf,
     /// The file for the drive of the boot loader.
     pub uf2: PathBuf,
+    /// Its SHA-256: the same from the same source, compiler and key, wherever it is built.
+    pub sha256: String,
     /// What lies where.
     pub layout: Layout,
 }
@@ -239,8 +243,15 @@ pub fn image(elf: PathBuf) -> Result<Image, SetupError> {
     let bytes = std::fs::read(&elf).map_err(|e| SetupError::io("read", &elf, e))?;
     let blocks = uf2::uf2(&layout::pieces(&elf, &bytes)?, uf2::RP2350_ARM_S);
     let uf2 = elf.with_extension("uf2");
+    let digest = Sha256::digest(&blocks);
+    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     std::fs::write(&uf2, blocks).map_err(|e| SetupError::io("write", &uf2, e))?;
-    Ok(Image { elf, uf2, layout })
+    Ok(Image {
+        elf,
+        uf2,
+        sha256,
+        layout,
+    })
 }
 
 /// The firmware's feature for [`KEY_VARIABLE`].

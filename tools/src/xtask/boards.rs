@@ -141,6 +141,7 @@ pub(super) fn build(board: Board, progress: &Progress) -> Result<(), SetupError>
 fn show(image: &Image) {
     println!("{}", image.elf.display());
     println!("{}", image.uf2.display());
+    println!("  SHA-256 {}", image.sha256);
     println!("{}", image.layout);
 }
 

@@ -176,11 +176,13 @@ impl Uart {
     fn poll(&mut self) {
         let status = self.usb.read(SIE_STATUS);
         if status & BUS_RESET != 0 {
-            self.usb.write(SIE_STATUS, BUS_RESET | SETUP_REC);
+            self.usb.write(SIE_STATUS, BUS_RESET);
             self.usb.write(BUFF_STATUS, u32::MAX);
             self.usb.write(ADDR_ENDP, 0);
             self.control.reset();
-        } else if status & SETUP_REC != 0 {
+            self.follow_change();
+        }
+        if status & SETUP_REC != 0 {
             self.take_setup();
         } else {
             self.go_on();
@@ -225,9 +227,7 @@ impl Uart {
             self.follow(step);
         }
         let others = bit(DATA, Way::In) | bit(NOTIFY, Way::In);
-        if done & others != 0 {
-            self.usb.write(BUFF_STATUS, done & others);
-        }
+        self.usb.write(BUFF_STATUS, done & others);
     }
 
     fn follow(&mut self, step: Step) {
