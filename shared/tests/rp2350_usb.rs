@@ -34,9 +34,7 @@ mod clocks {
         pub(crate) const USBCTRL: u32 = 1 << 28;
     }
 
-    /// # Safety
-    /// None.
-    pub(crate) const unsafe fn release(blocks: u32) {
+    pub(crate) const fn release(blocks: u32) {
         assert!(blocks == block::USBCTRL);
     }
 }
