@@ -8,7 +8,7 @@
 
 use cortex_m_rt::entry;
 use firmware::board::flash_map::BANK;
-use firmware::board::{self, Buffers, Devices};
+use firmware::board::{self, Buffers, Clock, Devices, Uart};
 use firmware::signature::IS_SIGNED;
 use shared::session::{Action, Identity, Session};
 use shared::slots::choose;
@@ -90,11 +90,17 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             Action::Restart => {
                 #[cfg(feature = "measure-stack")]
                 board::say(&format_args!("stack {}", board::stack_depth()));
-                // The host shall have its answer first, if it wants it.
-                while !uart.is_empty() && clock.microseconds().saturating_sub(now) < LAST_WORDS_US {
-                }
-                board::restart()
+                restart(&mut uart, &mut clock)
             }
         }
     }
+}
+
+/// Starts again. The host shall have its answer first, if it wants it.
+#[cold]
+#[inline(never)]
+fn restart(uart: &mut Uart, clock: &mut Clock) -> ! {
+    let since = clock.microseconds();
+    while !uart.is_empty() && clock.microseconds().saturating_sub(since) < LAST_WORDS_US {}
+    board::restart()
 }
