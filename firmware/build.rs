@@ -1,6 +1,6 @@
 //! Hands the linker the memory map of the chosen board, and the device the key of who may send models.
 //!
-//! In: the board feature, `memory/<board>.x` and `memory/psram.x`; with the feature `signed` the variable
+//! In: the board feature, `memory/<board>.x`, `memory/psram.x` and `src/board/flash_map.rs`; with the feature `signed` the variable
 //! `ONELOOK_PUBLIC_KEY`. Out: both maps as `memory.x` where cortex-m-rt's `link.x` looks for it, and the
 //! arguments that make the linker read it; 32 bytes for `src/signature.rs`. The arguments stand here and not
 //! in `.cargo/config.toml`, because a `RUSTFLAGS` in the environment would silence those.
@@ -15,13 +15,24 @@ const BOARDS: &[(&str, &str)] = &[
     ("CARGO_FEATURE_BOARD_AN500", "memory/an500.x"),
     ("CARGO_FEATURE_BOARD_AN505", "memory/an505.x"),
     ("CARGO_FEATURE_BOARD_AN547", "memory/an547.x"),
+    ("CARGO_FEATURE_BOARD_PICO2", PICO2),
 ];
 
-/// The section that every map ends with.
+/// The section that the maps of QEMU's boards end with.
 const PSRAM: &str = "memory/psram.x";
+/// The sections of a board whose map is made from the firmware's own constants.
+const PICO2: &str = "memory/pico2.x";
 
 /// 64 hex digits: the line in the `.pub` file of `onelook sign --new-key`.
 const KEY: &str = "ONELOOK_PUBLIC_KEY";
+
+#[path = "src/board/flash_map.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the firmware's own file, of which this needs a part"
+)]
+mod flash_map;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -31,16 +42,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     // None or several: src/board.rs refuses to compile and says why.
     if let (Some((_, memory)), None) = (chosen.next(), chosen.next()) {
         let out = PathBuf::from(env::var("OUT_DIR")?);
-        let map = fs::read_to_string(memory)? + &fs::read_to_string(PSRAM)?;
+        let map = match *memory {
+            PICO2 => pico2_map() + &fs::read_to_string(memory)?,
+            _ => fs::read_to_string(memory)? + &fs::read_to_string(PSRAM)?,
+        };
         fs::write(out.join("memory.x"), map)?;
         println!("cargo:rerun-if-changed={memory}");
         println!("cargo:rerun-if-changed={PSRAM}");
+        println!("cargo:rerun-if-changed=src/board/flash_map.rs");
         println!("cargo:rustc-link-search={}", out.display());
     }
     // Sections start where the map says, not on the pages of an operating system.
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     hand_over_key()
+}
+
+/// The program's part of the flash where it is mapped, and the RAM: eight banks that take turns and two that do
+/// not, one behind the other (RP2350 datasheet, "Address map").
+fn pico2_map() -> String {
+    const XIP: u32 = 0x1000_0000;
+    let flash_map::Part { start, len } = flash_map::PROGRAM;
+    format!(
+        "MEMORY\n{{\n  FLASH : ORIGIN = {:#010x}, LENGTH = {len}\n  RAM : ORIGIN = 0x20000000, LENGTH = 520K\n}}\n",
+        XIP + start
+    )
 }
 
 /// Feature and variable come together: nobody who set one of them means a device that takes every model.

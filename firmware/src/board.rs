@@ -1,7 +1,8 @@
 //! The seam to the hardware: what a board gives, and what happens when the program cannot go on.
 //!
-//! A board gives a [`Board`] (text out, files in) and a [`Memory`] (buffers) to programs that are run once,
-//! and [`Devices`] (link, flash, camera, clock, watchdog, sleep) to the one that lives; each is handed out once.
+//! A board gives a `Board` (text out, files in) and a `Memory` (buffers) to programs that are run once,
+//! and [`Devices`] (link, flash, camera, clock, watchdog, sleep, panel) to the one that lives; each is handed out
+//! once. A board that is no emulator's has the second only.
 //! Nothing outside this module knows which board it is; `unsafe` is allowed here and nowhere else.
 #![allow(unsafe_code, reason = "registers, semihosting and statics")]
 
@@ -9,35 +10,68 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
-mod addresses;
-mod camera;
-mod clock;
 mod devices;
 pub mod flash_map;
-mod host_file;
-pub mod mark;
-mod mps2;
-mod nor;
 mod register;
+mod slot;
+
+#[cfg(feature = "qemu")]
+mod addresses;
+#[cfg(feature = "qemu")]
+mod camera;
+#[cfg(feature = "qemu")]
+mod clock;
+#[cfg(feature = "qemu")]
+mod host_file;
+#[cfg(feature = "qemu")]
+pub mod mark;
+#[cfg(feature = "qemu")]
+mod mps2;
+#[cfg(feature = "qemu")]
+mod nor;
+#[cfg(feature = "qemu")]
+mod panel;
+#[cfg(feature = "qemu")]
 mod sleep;
+#[cfg(feature = "qemu")]
 mod uart;
+#[cfg(feature = "qemu")]
 mod watchdog;
 
-pub use addresses::NAME;
-pub use camera::{Camera, Picture};
-pub use clock::Clock;
+#[cfg(feature = "board-pico2")]
+mod pico2;
+
 pub use devices::Devices;
-pub use host_file::FileError;
-pub use mps2::{Board, Buffers, Memory, exit, read_file, restart, say};
-pub use nor::{Flash, Nor};
-pub use sleep::Sleep;
-pub use uart::Uart;
-pub use watchdog::Watchdog;
+
+#[cfg(feature = "qemu")]
+pub use self::{
+    addresses::NAME,
+    camera::{Camera, Picture},
+    clock::Clock,
+    host_file::FileError,
+    mps2::{Board, Buffers, Memory, WATCHDOG_MS, exit, first_model, read_file, restart, say},
+    nor::{Flash, Nor},
+    panel::Panel,
+    sleep::Sleep,
+    uart::Uart,
+    watchdog::Watchdog,
+};
+#[cfg(feature = "qemu")]
+use mps2::gather;
+
+#[cfg(feature = "board-pico2")]
+use pico2::gather;
+#[cfg(feature = "board-pico2")]
+pub use pico2::{
+    Buffers, Camera, Clock, Flash, NAME, Nor, Panel, Picture, Sleep, Uart, WATCHDOG_MS, Watchdog,
+    exit, first_model, pins, restart, say,
+};
 
 const CHOSEN: usize = cfg!(feature = "board-an386") as usize
     + cfg!(feature = "board-an500") as usize
     + cfg!(feature = "board-an505") as usize
-    + cfg!(feature = "board-an547") as usize;
+    + cfg!(feature = "board-an547") as usize
+    + cfg!(feature = "board-pico2") as usize;
 const _: () = assert!(
     CHOSEN == 1,
     "choose exactly one board, for example `--features board-an386`"

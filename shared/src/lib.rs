@@ -32,6 +32,7 @@
 //! | [`slots`]        | two places in flash for a model: one in use, one for the next        |
 //! | `signature`      | who sent a model, where a device asks (feature `ed25519`)            |
 //! | [`link`]         | the wire: frames of bytes, messages in them                          |
+//! | [`usb`]          | a serial port over USB, for a board that has no other                |
 //! | [`session`]      | the device's life: all of this, one step at a time                   |
 //! | [`episode_file`] | N-way trials for a device: bytes and checks                          |
 //! | `checksum`       | of files and of the log                                              |
@@ -62,3 +63,4 @@ pub mod signature;
 pub mod slots;
 pub mod store;
 pub mod support_set;
+pub mod usb;

@@ -3,7 +3,7 @@
 //!
 //! In: bytes of the link ([`Session::receive`]), pictures ([`Session::captured`]), the button
 //! ([`Session::press`]) and the time ([`Session::poll`]). Out: bytes for the link
-//! ([`Session::outgoing`]) and what the board shall do ([`Action`]). Never waits: one call makes one
+//! ([`Session::outgoing`]), what the board shall do ([`Action`]) and show ([`Session::signal`]). Never waits: one call makes one
 //! step of an embedding at most, so that the link is served in between. What is kept goes to a flash
 //! that the session owns. The same code runs on every board and on a desktop.
 //!
@@ -14,6 +14,7 @@
 //! | `job`       | what takes a picture or an embedding first                           |
 //! | `answer`    | what an embedding is good for: a verdict or a new sample             |
 //! | `picture`   | the capture buffer                                                   |
+//! | `panel`     | a button and a lamp, for who has no host at hand                     |
 //! | `selftest`  | the digest that a host computes as well                              |
 
 use embedded_storage::nor_flash::NorFlash;
@@ -28,12 +29,15 @@ mod answer;
 mod command;
 mod job;
 mod line;
+mod panel;
 mod picture;
 pub mod selftest;
 
 use job::{Job, Purpose};
 use line::Line;
 use picture::Picture;
+
+pub use panel::{Button, Lamp, Signal};
 
 /// What the board shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,8 @@ pub(crate) struct Core<'m, F> {
     /// The flash failed when it was tidied up: not again before the next start, which would wear it.
     worn: bool,
     restart: bool,
+    /// What a person shall see, until [`Session::signal`] hands it out.
+    signal: Option<Signal>,
     now: u64,
 }
 
@@ -145,6 +151,7 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
                 blocked: false,
                 worn: false,
                 restart: false,
+                signal: None,
                 now: 0,
             },
         };
@@ -191,6 +198,11 @@ impl<'m, F: NorFlash + Mapped> Session<'m, F> {
     /// The button was pressed. Nothing happens while other work is under way.
     pub fn press(&mut self, press: Press) {
         self.core.press(press);
+    }
+
+    /// What came of the last picture, once: for a lamp, or a pin that switches something.
+    pub const fn signal(&mut self) -> Option<Signal> {
+        self.core.signal.take()
     }
 
     /// Gives the flash and the spare slot back, as at power-off.

@@ -20,7 +20,7 @@ use shared::link::{
     Target, UpdateFault, parse,
 };
 use shared::model::ModelView;
-use shared::session::{Action, Press, selftest};
+use shared::session::{Action, Press, Signal, selftest};
 
 /// Labels and ids, in order of enrolment.
 fn list(desk: &mut Desk) -> Vec<(u32, String)> {
@@ -212,6 +212,35 @@ fn the_button_teaches_and_asks() {
         matches!(packet, Packet::Event(Event::Seen(verdict)) if verdict.known && verdict.best.label == "mark 01")
     });
     assert!(seen, "{events:?}");
+}
+
+#[test]
+fn a_lamp_is_told_once_what_came_of_a_picture() {
+    let mut desk = Desk::new(&model(1));
+    let pressed = |desk: &mut Desk, camera, press| {
+        desk.camera = camera;
+        desk.session().press(press);
+        desk.work();
+        let signal = desk.session().signal();
+        assert_eq!(desk.session().signal(), None);
+        signal
+    };
+    let refused = Some(Signal::Refused);
+    // Nothing to compare with; no mark; no camera.
+    let seen = pressed(&mut desk, Ok(mark(1, 0)), Press::Short);
+    assert_eq!(seen, refused);
+    assert_eq!(pressed(&mut desk, Ok(empty()), Press::Long), refused);
+    let absent = Err(CameraFault::Absent);
+    assert_eq!(pressed(&mut desk, absent, Press::Short), refused);
+    let learnt = pressed(&mut desk, Ok(mark(1, 0)), Press::Long);
+    assert_eq!(learnt, Some(Signal::Learnt));
+    let seen = pressed(&mut desk, Ok(mark(1, 1)), Press::Short);
+    assert_eq!(seen, Some(Signal::Known));
+    // What a host asks for is shown as well.
+    assert!(score(&mut desk, &mark(1, 1)).0);
+    assert_eq!(desk.session().signal(), Some(Signal::Known));
+    let seen = pressed(&mut desk, Ok(mark(3, 1)), Press::Short);
+    assert_eq!(seen, Some(Signal::Unknown));
 }
 
 /// The host's part of an update.

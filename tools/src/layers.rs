@@ -22,11 +22,12 @@ const PACKAGES: [(&str, &[&str]); 6] = [
 /// `ops` and `arch` are one layer of two rooms: an operator checks and calls the kernel that the
 /// processor has, the kernel reads the operator. `net` is the only place where bytes meet kernels. A
 /// `model` says what it wants to see of an `image`.
-const SHARED: [(&str, &[&str]); 18] = [
+const SHARED: [(&str, &[&str]); 19] = [
     ("checksum", &[]),
     ("quant", &[]),
     ("shape", &[]),
     ("signature", &[]),
+    ("usb", &[]),
     ("arch", &["ops", "quant", "shape"]),
     ("ops", &["arch", "quant", "shape"]),
     ("decide", &["ops", "quant", "shape"]),

@@ -1,25 +1,21 @@
 //! Onelook, the device: enrols, remembers and recognises, on a board.
 //!
 //! In: the link, the camera, the flash, the time. Out: what [`shared::session`] makes of them; this
-//! file only wires them together. The model is the newest in flash that this firmware reads, else the
-//! file `model.onelook` of the host.
+//! file only wires them together. The model is the newest in flash that this firmware reads, else the one
+//! that the board comes with ([`board::first_model`]).
 #![no_std]
 #![no_main]
 
-use core::ffi::CStr;
-
 use cortex_m_rt::entry;
 use firmware::board::flash_map::BANK;
-use firmware::board::{self, Buffers, Devices};
+use firmware::board::{self, Buffers, Clock, Devices, Uart};
 use firmware::signature::IS_SIGNED;
-use shared::model::ModelView;
 use shared::session::{Action, Identity, Session};
 use shared::slots::choose;
 use shared::store::Layout;
 
-const MODEL_FILE: &CStr = c"model.onelook";
-/// A poll takes far less: a layer, or the erase of a sector.
-const WATCHDOG_MS: u32 = 5_000;
+/// What a host has for taking the last bytes before a restart.
+const LAST_WORDS_US: u64 = 200_000;
 
 #[entry]
 fn main() -> ! {
@@ -38,12 +34,10 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
         mut clock,
         mut watchdog,
         mut sleep,
+        mut panel,
     } = devices;
     let (in_use, spare) = choose(flash.models);
-    let model = in_use.model().or_else(|| {
-        let file = board::read_file(MODEL_FILE, buffers.model).ok()?;
-        ModelView::new_checked(file).ok()
-    });
+    let model = in_use.model().or_else(|| board::first_model(buffers.model));
     let identity = Identity {
         board: board::NAME,
         firmware: env!("CARGO_PKG_VERSION"),
@@ -68,7 +62,7 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             board::exit(Err(()))
         }
     };
-    watchdog.start(WATCHDOG_MS);
+    watchdog.start(board::WATCHDOG_MS);
     loop {
         watchdog.feed();
         while let Some(byte) = uart.read_byte() {
@@ -79,7 +73,14 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
         {
             session.sent(1);
         }
-        match session.poll(clock.microseconds()) {
+        let now = clock.microseconds();
+        if let Some(press) = panel.look(now) {
+            session.press(press);
+        }
+        if let Some(signal) = session.signal() {
+            panel.show(signal, now);
+        }
+        match session.poll(now) {
             Action::Idle if session.outgoing().is_empty() => sleep.until_byte_or_tick(&mut uart),
             Action::Idle | Action::Work => {}
             Action::Capture => session.captured(|buffer| {
@@ -89,8 +90,17 @@ fn live(buffers: Buffers, devices: Devices) -> ! {
             Action::Restart => {
                 #[cfg(feature = "measure-stack")]
                 board::say(&format_args!("stack {}", board::stack_depth()));
-                board::restart()
+                restart(&mut uart, &mut clock)
             }
         }
     }
+}
+
+/// Starts again. The host shall have its answer first, if it wants it.
+#[cold]
+#[inline(never)]
+fn restart(uart: &mut Uart, clock: &mut Clock) -> ! {
+    let since = clock.microseconds();
+    while !uart.is_empty() && clock.microseconds().saturating_sub(since) < LAST_WORDS_US {}
+    board::restart()
 }

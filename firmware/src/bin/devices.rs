@@ -75,6 +75,7 @@ fn answer(devices: &mut Devices, buffer: &mut [u8], letter: u8) -> fmt::Result {
         clock,
         watchdog,
         sleep,
+        panel: _,
     } = devices;
     let mut text = Text(uart);
     match letter {

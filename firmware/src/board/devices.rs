@@ -4,12 +4,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::camera::Camera;
-use super::clock::Clock;
-use super::nor::Flash;
-use super::sleep::Sleep;
-use super::uart::Uart;
-use super::watchdog::Watchdog;
+use super::{Camera, Clock, Flash, Panel, Sleep, Uart, Watchdog, gather};
 
 /// The devices.
 #[derive(Debug)]
@@ -26,6 +21,8 @@ pub struct Devices {
     pub watchdog: Watchdog,
     /// What saves the battery.
     pub sleep: Sleep,
+    /// What a person touches and sees.
+    pub panel: Panel,
 }
 
 impl Devices {
@@ -36,17 +33,7 @@ impl Devices {
         if TAKEN.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let camera = Camera::new();
         // SAFETY: `TAKEN` lets one call come here.
-        Some(unsafe {
-            Self {
-                uart: Uart::new(),
-                flash: Flash::new(),
-                camera,
-                clock: Clock::new(),
-                watchdog: Watchdog::new(),
-                sleep: Sleep::new(),
-            }
-        })
+        Some(unsafe { gather() })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 0         1 MiB        2 MiB        3 MiB      3 MiB + 260 KiB   3 MiB + 520 KiB   4 MiB
-//! ├─ program ─┼─ samples: bank 0 │ bank 1 ─┼─ model 0 ───┼─ model 1 ───┼─ free ─────────┤
+//! ├─ program ─┼─ samples: bank 0 │ bank 1 ─┼─ model 0 ───┼─ model 1 ───┼─ free, scratch ┤
 //! ```
 
 /// A part of the chip.
@@ -57,6 +57,11 @@ pub const MODELS: [Part; 2] = [
         len: SLOT,
     },
 ];
+/// The chip's last sector, which a board's checklist may write to.
+pub const SCRATCH: Part = Part {
+    start: CHIP - SECTOR,
+    len: SECTOR,
+};
 /// All that is not the program: what a QEMU board has, in its `NV` region.
 pub const DATA: Part = Part {
     start: PROGRAM.end(),
@@ -74,6 +79,7 @@ const _: () = {
         end = parts[i].end();
         i += 1;
     }
-    assert!(end <= CHIP, "beyond the end of the chip");
+    assert!(end <= SCRATCH.start, "no room for the last sector");
+    assert!(SCRATCH.end() == CHIP, "beyond the end of the chip");
     assert!(BANK.is_multiple_of(SECTOR) && SECTOR.is_multiple_of(WRITE));
 };

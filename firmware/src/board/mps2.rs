@@ -4,19 +4,29 @@
 //! standard output, and the emulator's exit status. The boards differ in the processor, which the
 //! compiler is told, and in the memory map, `memory/<board>.x`; nothing here depends on either.
 
-use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::fmt::{self, Write as _};
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m_semihosting::debug;
 use cortex_m_semihosting::hio::{self, HostStream};
 
+use shared::model::ModelView;
 use shared::support_set::MAX_CAPTURE;
 
+use super::camera::Camera;
+use super::clock::Clock;
+use super::devices::Devices;
 use super::host_file::{FileError, HostFile};
+use super::nor::Flash;
+use super::panel::Panel;
+use super::sleep::Sleep;
+use super::slot::Slot;
+use super::uart::Uart;
+use super::watchdog::Watchdog;
 
+/// A poll takes far less: a layer, or the erase of a sector.
+pub const WATCHDOG_MS: u32 = 5_000;
 /// Largest model, as a real board's flash slot would hold.
 const MODEL_LEN: usize = 256 * 1024;
 /// Largest arena, as a real board's RAM would hold.
@@ -27,35 +37,6 @@ const TRIALS_LEN: usize = 8 * 1024 * 1024;
 const EMBEDDINGS_LEN: usize = 4 * 1024 * 1024;
 /// Supports of one trial.
 const MAX_SUPPORTS: usize = 1024;
-
-/// A buffer that [`Board::take`] hands out; aligned, so that where it lies costs no kernel a cycle.
-#[repr(C, align(16))]
-struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
-
-// SAFETY: `Slot::take` is the only access, and `Board::take` calls it once for each slot.
-unsafe impl<T> Sync for Slot<T> {}
-
-impl<T> Slot<T> {
-    const fn new() -> Self {
-        Self(UnsafeCell::new(MaybeUninit::uninit()))
-    }
-
-    /// Fills the buffer with zeros, which its section does not promise, and hands it out.
-    ///
-    /// # Safety
-    /// 1. Called at most once for a slot.
-    /// 2. A `T` may consist of zeros.
-    #[expect(clippy::mut_from_ref, reason = "obligation 1 makes it the only one")]
-    unsafe fn take(&'static self) -> &'static mut T {
-        let buffer = self.0.get().cast::<T>();
-        // SAFETY: the pointer comes from a static of this very type; obligation 1 makes the
-        // reference the only one, obligation 2 makes its target a `T`.
-        unsafe {
-            buffer.write_bytes(0, 1);
-            &mut *buffer
-        }
-    }
-}
 
 // SAFETY: `.psram` is a section of `memory/psram.x` for data without a content.
 #[unsafe(link_section = ".psram.model")]
@@ -159,6 +140,31 @@ pub fn read_file<'b>(name: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], File
         .ok_or(FileError::TooLarge { len, limit })?;
     file.read(target)?;
     Ok(target)
+}
+
+/// The model that a device has until it is sent another: the host's file `model.onelook`.
+pub fn first_model(buffer: &mut [u8]) -> Option<ModelView<'_>> {
+    let file = read_file(c"model.onelook", buffer).ok()?;
+    ModelView::new_checked(file).ok()
+}
+
+/// All devices of the board.
+///
+/// # Safety
+/// Called once.
+pub(super) unsafe fn gather() -> Devices {
+    // SAFETY: the obligation is the same.
+    unsafe {
+        Devices {
+            uart: Uart::new(),
+            flash: Flash::new(),
+            camera: Camera::new(),
+            clock: Clock::new(),
+            watchdog: Watchdog::new(),
+            sleep: Sleep::new(),
+            panel: Panel::new(),
+        }
+    }
 }
 
 /// Writes a line to the host's terminal, if it has one.

@@ -49,6 +49,11 @@ impl Uart {
         Some(byte)
     }
 
+    /// Whether all bytes have left.
+    pub fn is_empty(&mut self) -> bool {
+        self.registers.read(STATE) & STATE_TX_FULL == 0
+    }
+
     /// Whether a byte of the host's is there.
     pub(super) fn has_byte(&self) -> bool {
         self.registers.read(STATE) & STATE_RX_FULL != 0

@@ -7,7 +7,7 @@
 use embedded_storage::nor_flash::NorFlash;
 
 use super::line::Line;
-use super::{Action, Core, Press};
+use super::{Action, Core, Press, Signal};
 use crate::capture::{Look, REVISION};
 use crate::link::{CameraFault, Event, Fault, MAX_LABEL, Reply};
 use crate::model::ModelView;
@@ -282,20 +282,42 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
             Purpose::Learn => {
                 let label = self.fresh_label();
                 let result = label.as_ref().map(|label| self.enrol(model, label, false));
-                let text = match result {
-                    Some(Ok(_)) => "learnt",
-                    _ => "not learnt: empty, faint, cut off, known already, or no room",
+                let (text, signal) = match result {
+                    Some(Ok(_)) => ("learnt", Signal::Learnt),
+                    _ => (
+                        "not learnt: empty, faint, cut off, known already, or no room",
+                        Signal::Refused,
+                    ),
                 };
                 line.tell(&Event::Log(text));
+                self.signal = Some(signal);
             }
-            Purpose::Score => match self.score(model) {
-                Ok(verdict) => line.answer(Ok(Reply::Scored(verdict))),
-                Err(fault) => line.answer(Err(fault)),
-            },
-            Purpose::Seen => match self.score(model) {
-                Ok(verdict) => line.tell(&Event::Seen(verdict)),
-                Err(_) => line.tell(&Event::Log("nothing is enrolled")),
-            },
+            Purpose::Score => {
+                let signal = match self.score(model) {
+                    Ok(verdict) => {
+                        line.answer(Ok(Reply::Scored(verdict)));
+                        Signal::of(verdict.known)
+                    }
+                    Err(fault) => {
+                        line.answer(Err(fault));
+                        Signal::Refused
+                    }
+                };
+                self.signal = Some(signal);
+            }
+            Purpose::Seen => {
+                let signal = match self.score(model) {
+                    Ok(verdict) => {
+                        line.tell(&Event::Seen(verdict));
+                        Signal::of(verdict.known)
+                    }
+                    Err(_) => {
+                        line.tell(&Event::Log("nothing is enrolled"));
+                        Signal::Refused
+                    }
+                };
+                self.signal = Some(signal);
+            }
             Purpose::Bench | Purpose::Capture => {
                 let took = self.now.saturating_sub(since);
                 let microseconds = u32::try_from(took).unwrap_or(u32::MAX);
@@ -341,7 +363,10 @@ impl<F: NorFlash + Mapped> Core<'_, F> {
         match (purpose, result) {
             (Purpose::Capture, result) => line.answer(result.map(Reply::Captured)),
             (purpose, Ok(_)) => self.waiting = Some(purpose),
-            (_, Err(_)) => line.tell(&Event::Log("the camera gave no picture")),
+            (_, Err(_)) => {
+                line.tell(&Event::Log("the camera gave no picture"));
+                self.signal = Some(Signal::Refused);
+            }
         }
     }
 

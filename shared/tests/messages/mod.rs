@@ -152,6 +152,8 @@ pub(crate) fn quality_name(quality: Quality) -> &'static str {
         Quality::Faint => "Faint",
         Quality::Clipped => "Clipped",
         Quality::Full => "Full",
+        Quality::Several => "Several",
+        Quality::Blurred => "Blurred",
     }
 }
 
@@ -309,6 +311,8 @@ pub(crate) fn faults() -> Vec<Fault<'static>> {
         Quality::Faint,
         Quality::Clipped,
         Quality::Full,
+        Quality::Several,
+        Quality::Blurred,
     ];
     let middle = [
         Fault::LooksLike(SECOND),

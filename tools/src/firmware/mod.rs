@@ -7,22 +7,31 @@ mod audit;
 pub mod bench;
 mod devices;
 pub mod engine;
+mod flash;
 mod kernels;
+mod layout;
+mod pins;
 mod selftest;
 mod size;
 mod symbols;
 mod toolchain;
+mod uf2;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use audit::audit;
 pub use devices::{DevicesError, FLASH_LEN, FLASH_START, devices, new_flash};
+pub use flash::{Flashed, flash};
 pub use kernels::kernels;
+pub use layout::{Layout, layout};
+pub use pins::pins;
 pub use selftest::selftest;
 pub use size::{Size, size};
 pub use symbols::Symbols;
 pub use toolchain::{Toolchain, installed, toolchain};
+
+use sha2::{Digest, Sha256};
 
 use crate::{Progress, SetupError, process, repo};
 
@@ -37,7 +46,8 @@ pub struct Board {
     pub target: &'static str,
     /// What the compiler is told of its processor, where the target says less.
     pub cpu: Option<&'static str>,
-    /// The QEMU machine that simulates it.
+    /// The QEMU machine that simulates it; of hardware, that of its twin, which has the same processor and
+    /// runs the same session.
     pub machine: &'static str,
     /// Bytes of that machine's memory, which holds the data flash: QEMU takes no other number.
     pub memory: u64,
@@ -110,7 +120,17 @@ pub const AN547: Board = Board {
     memory: 2 << 30,
 };
 
-/// All boards.
+/// Raspberry Pi Pico 2: an RP2350 with a Cortex-M33F. Its twin is [`AN505`].
+pub const PICO2: Board = Board {
+    name: "pico2",
+    feature: "board-pico2",
+    ..AN505
+};
+
+/// Boards that one can buy. QEMU simulates none of them.
+pub const REAL_BOARDS: [Board; 1] = [PICO2];
+
+/// All boards that QEMU simulates.
 pub const BOARDS: [Board; 4] = [AN386, AN500, AN505, AN547];
 
 /// The targets of all boards.
@@ -131,6 +151,8 @@ pub enum Program {
     Devices,
     /// The engine alone, to be weighed.
     Engine,
+    /// The checklist of a board that one can buy.
+    Bringup,
 }
 
 impl Program {
@@ -144,6 +166,7 @@ impl Program {
             Self::Selftest => "onelook-selftest",
             Self::Devices => "onelook-devices",
             Self::Engine => "onelook-engine",
+            Self::Bringup => "onelook-bringup",
         }
     }
 }
@@ -196,6 +219,39 @@ pub fn build_signed(board: Board, key: &str, progress: &Progress) -> Result<Path
         &features,
         &folder,
     )
+}
+
+/// A program for a board that one can buy, checked and ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The linker's file, for a debug probe.
+    pub elf: PathBuf,
+    /// The file for the drive of the boot loader.
+    pub uf2: PathBuf,
+    /// Its SHA-256: the same from the same source, compiler and key, wherever it is built.
+    pub sha256: String,
+    /// What lies where.
+    pub layout: Layout,
+}
+
+/// Checks a program of a board of [`REAL_BOARDS`] and writes its UF2 file beside it.
+///
+/// # Errors
+/// The board could not run it, or the file cannot be written.
+pub fn image(elf: PathBuf) -> Result<Image, SetupError> {
+    let layout = layout(&elf)?;
+    let bytes = std::fs::read(&elf).map_err(|e| SetupError::io("read", &elf, e))?;
+    let blocks = uf2::uf2(&layout::pieces(&elf, &bytes)?, uf2::RP2350_ARM_S);
+    let uf2 = elf.with_extension("uf2");
+    let digest = Sha256::digest(&blocks);
+    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(&uf2, blocks).map_err(|e| SetupError::io("write", &uf2, e))?;
+    Ok(Image {
+        elf,
+        uf2,
+        sha256,
+        layout,
+    })
 }
 
 /// The firmware's feature for [`KEY_VARIABLE`].

@@ -12,7 +12,7 @@ use tools::firmware::Board;
 use tools::firmware::bench::baseline::{self, Verdict};
 use tools::firmware::bench::{self, BenchError};
 
-use super::BoardName;
+use super::boards::Simulated;
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,7 @@ pub(crate) enum What {
 pub(crate) struct Options {
     /// Measure only this board; may be given again
     #[arg(long, value_name = "BOARD")]
-    board: Vec<BoardName>,
+    board: Vec<Simulated>,
     /// Print JSON
     #[arg(long, conflicts_with_all = ["bless", "check"])]
     json: bool,

@@ -3,6 +3,7 @@
 //! In: arguments. Out: calls into the library and their results as text.
 
 mod bench;
+mod boards;
 mod engine;
 mod fuzz;
 mod setup;
@@ -13,9 +14,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use boards::{AnyBoard, BoardOption, FlashOptions, RealBoard};
+use clap::{Parser, Subcommand};
 use tools::firmware::bench::BenchError;
-use tools::firmware::{self, AN386, BOARDS, Program};
+use tools::firmware::{self, Program};
 use tools::qemu::{self, Qemu, QemuError};
 use tools::{Progress, SetupError, layers, ship};
 
@@ -62,11 +64,19 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum FirmwareCommand {
-    /// Builds the device and the program that answers trials, and prints the paths of their ELF files
+    /// Builds the device and a second program, and prints the paths of their files
+    ///
+    /// For a board of QEMU's the second is the one that answers trials. For one that you can buy it is the
+    /// checklist `onelook-bringup`; there are UF2 files as well, and what lies where in flash and RAM. It
+    /// fails when the board could not run it.
     ///
     /// With `ONELOOK_PUBLIC_KEY` (64 hex digits, the line in the .pub file of `onelook sign --new-key`) the
     /// device takes only models that are signed for that key. Without it, it takes every model.
-    Build(BoardOption),
+    Build(AnyBoard),
+    /// Builds a program and puts it into a board, by its UF2 drive or with probe-rs
+    Flash(FlashOptions),
+    /// Prints the table of a board's pins
+    Pins(RealBoard),
     /// Builds the program that answers trials and runs it in QEMU
     Run {
         #[command(flatten)]
@@ -79,7 +89,7 @@ enum FirmwareCommand {
         timeout: u64,
     },
     /// Builds the device and prints how much flash and RAM it takes
-    Size(BoardOption),
+    Size(AnyBoard),
     /// Builds the engine alone and prints what it takes of the flash, by crate
     ///
     /// The engine parses a model, embeds an image and decides. Fails when it takes more than 8 KiB
@@ -87,35 +97,6 @@ enum FirmwareCommand {
     Engine(BoardOption),
     /// Try link, clock, flash, camera and watchdog in QEMU
     Devices(BoardOption),
-}
-
-#[derive(Debug, Args)]
-struct BoardOption {
-    /// The board
-    #[arg(long, default_value = AN386.name)]
-    board: BoardName,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct BoardName(firmware::Board);
-
-impl ValueEnum for BoardName {
-    fn value_variants<'a>() -> &'a [Self] {
-        const NAMES: [BoardName; BOARDS.len()] = {
-            let mut names = [BoardName(AN386); BOARDS.len()];
-            let mut index = 0;
-            while index < BOARDS.len() {
-                names[index] = BoardName(BOARDS[index]);
-                index += 1;
-            }
-            names
-        };
-        &NAMES
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(self.0.name))
-    }
 }
 
 /// A command failed.
@@ -160,11 +141,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, XtaskError> {
 
 fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), XtaskError> {
     match action {
-        FirmwareCommand::Build(BoardOption { board }) => {
-            println!("{}", firmware::build_device(board.0, progress)?.display());
-            let trials = firmware::build(board.0, Program::Trials, progress)?;
-            println!("{}", trials.display());
-        }
+        FirmwareCommand::Build(AnyBoard { board }) => boards::build(board.0, progress)?,
+        FirmwareCommand::Flash(options) => boards::flash(&options, progress)?,
+        FirmwareCommand::Pins(_) => print!("{}", firmware::pins()),
         FirmwareCommand::Run {
             board: BoardOption { board },
             folder,
@@ -177,7 +156,7 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
             eprint!("{}", output.stderr);
             print!("{}", output.stdout);
         }
-        FirmwareCommand::Size(BoardOption { board }) => {
+        FirmwareCommand::Size(AnyBoard { board }) => {
             let elf = firmware::build_device(board.0, progress)?;
             println!("{}", describe_size(firmware::size(&elf)?));
         }
@@ -205,6 +184,7 @@ fn describe_size(size: firmware::Size) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tools::firmware::PICO2;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -218,6 +198,11 @@ mod tests {
             }
         ));
         assert!(Cli::try_parse_from(["x", "firmware", "build", "--board", "an1"]).is_err());
+        // QEMU has no such board.
+        let pico2 = ["x", "firmware", "build", "--board", PICO2.name];
+        assert!(Cli::try_parse_from(pico2).is_ok());
+        let pico2 = ["x", "firmware", "run", "--board", PICO2.name];
+        assert!(Cli::try_parse_from(pico2).is_err());
         assert!(Cli::try_parse_from(["x", "test", "--only", "nothing"]).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tools::firmware::{self, AN386, BOARDS, Board, Program, TARGETS};
+use tools::firmware::{self, AN386, BOARDS, Board, Program, REAL_BOARDS, TARGETS};
 use tools::{
     Progress, SetupError, chromium, fuzz, layers, libtorch, miri, onnxruntime, process, qemu, repo,
 };
@@ -164,7 +164,7 @@ fn clippy(bench: &mut Workbench) -> Result<Outcome> {
         plain_cargo("clippy -p host --all-targets -- -D warnings"),
         COMPILER,
     )?;
-    for board in BOARDS {
+    for board in BOARDS.into_iter().chain(REAL_BOARDS) {
         firmware::clippy(board, &bench.progress)?;
     }
     Ok(Outcome::passed(""))

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use tools::firmware::{self, AN386, AN547, BOARDS, Board};
+use tools::firmware::{self, AN386, AN547, BOARDS, Board, Program, REAL_BOARDS};
 
 use super::{Built, Outcome, Result, Workbench, broke};
 
@@ -28,8 +28,28 @@ pub(super) fn build(bench: &mut Workbench) -> Result<Outcome> {
     firmware::audit(&signed)?;
     let flash = firmware::size(&signed)?.flash();
     notes.push(format!("with a key for models {flash} on {}", AN386.name));
+    for board in REAL_BOARDS {
+        notes.push(build_real(board, bench)?);
+    }
     let notes = notes.join("; ");
     Ok(Outcome::passed(format!("no heap, no panic; {notes}")))
+}
+
+/// The programs of a board that one can buy: what QEMU's boards are asked, and whether it could run them.
+fn build_real(board: Board, bench: &Workbench) -> Result<String> {
+    let device = firmware::build(board, Program::Device, &bench.progress)?;
+    let bringup = firmware::build(board, Program::Bringup, &bench.progress)?;
+    let functions = firmware::audit(&device)? + firmware::audit(&bringup)?;
+    let kernels = firmware::kernels(&device, board)?;
+    firmware::image(bringup)?;
+    let image = firmware::image(device)?;
+    bench
+        .progress
+        .note(&format!("{}:\n{}", board.name, image.layout));
+    let (name, flash, ram) = (board.name, image.layout.flash, image.layout.ram);
+    Ok(format!(
+        "{name} (not run on hardware): {functions} symbols, {kernels} DSP instructions in kernels, the device has flash {flash} with its model, RAM {ram}"
+    ))
 }
 
 /// Every operator against its reference, on the target.
