@@ -146,11 +146,12 @@ impl Look {
         for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
             let line = self.paper.line(y);
             for (x, &grey) in row.iter().enumerate() {
-                let [darker, lighter] = differences(grey, line.at(x));
-                let (ink, paper) = if self.dark {
-                    (darker, lighter)
-                } else {
-                    (lighter, darker)
+                let under = line.at(x);
+                let [darker, lighter] = differences(grey, under);
+                // Both in the same units: those of ink.
+                let (ink, paper) = match self.dark {
+                    true => (darker, lighter),
+                    false => (lighter, under.saturating_sub(grey)),
                 };
                 count(&mut inks, ink);
                 count(&mut papers, paper);

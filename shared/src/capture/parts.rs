@@ -9,11 +9,11 @@ use super::paper::{CELLS, Grid};
 /// Ink at the picture's edge that is so many percent as deep as the mark, or less, is a shadow.
 const PALE_PERCENT: usize = 75;
 /// Parts that are no more than twice so many cells apart belong to one mark.
-const NEAR: usize = 2;
+const NEAR: usize = 3;
 /// What is at least so many percent of the picture's side long could be a mark by itself.
-const LARGE_PERCENT: usize = 20;
+const LARGE_PERCENT: usize = 25;
 /// A second mark has so many percent of the cells of the first one, or more.
-const SECOND_PERCENT: usize = 33;
+const SECOND_PERCENT: usize = 50;
 
 /// Some of the cells: a row of bits for each row of them.
 type Cells = [u32; CELLS];
