@@ -40,12 +40,6 @@ impl Refusal {
         self.words().0
     }
 
-    /// What to do about it, for who types commands.
-    #[must_use]
-    pub fn next(&self) -> String {
-        self.words().1
-    }
-
     fn words(&self) -> (String, String) {
         match self.fault {
             Fault::Camera(fault) => owned_words(camera(fault)),
