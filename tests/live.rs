@@ -96,6 +96,7 @@ fn keep(browser: &mut Browser, name: &str) {
     let shot = browser.screenshot();
     assert!(shot.starts_with(b"\x89PNG") && shot.len() > 5000, "{name}");
     if let Some(folder) = std::env::var_os("ONELOOK_SCREENSHOTS") {
+        std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(Path::new(&folder).join(name), shot).unwrap();
     }
 }
