@@ -78,7 +78,7 @@ impl Look {
         look.paper = seen.on_average();
         look.dark = look.is_dark(picture);
         look.paper = seen.without_ink(look.dark);
-        let (inks, papers, peaks) = look.differences(picture);
+        let (inks, papers, peaks) = look.tally(picture);
         let depth = deepest(&inks);
         look.depth = depth.max(EMPTY);
         look.grain = reached(&papers, 32);
@@ -140,7 +140,7 @@ impl Look {
 
     /// How many pixels differ from the paper how much, in the direction of ink and in the other one; and
     /// where the ink is.
-    fn differences(&self, picture: &[u8]) -> (Counts, Counts, Peaks) {
+    fn tally(&self, picture: &[u8]) -> (Counts, Counts, Peaks) {
         let (mut inks, mut papers) = ([0; 256], [0; 256]);
         let mut peaks = Peaks::new(Grid::new(self.shape));
         for (y, row) in picture.chunks_exact(self.shape.w.max(1)).enumerate() {
@@ -202,24 +202,23 @@ impl Look {
         }
         found
     }
-}
 
-impl Look {
     /// How much the mark's sharpest edges rise over two pixels, as ink is measured.
     fn steepest(&self, picture: &[u8]) -> usize {
         let w = self.shape.w.max(1);
+        let grey = |y: Option<usize>, x: Option<usize>| {
+            let x = x.filter(|&x| x < w)?;
+            picture.get(y? * w + x).copied()
+        };
         let mut counts = [0; 256];
         for (y, row) in picture.chunks_exact(w).enumerate() {
             let line = self.paper.line(y);
             for x in (0..row.len()).filter(|&x| self.parts.is_mark([y, x])) {
-                let rise = |before: Option<usize>, after: usize| {
-                    let before = before.and_then(|at| picture.get(at));
-                    let both = before.zip(picture.get(after));
-                    both.map_or(0, |(before, after)| before.abs_diff(*after))
-                };
-                let at = y * w + x;
-                let rise = rise(at.checked_sub(1), at + 1).max(rise(at.checked_sub(w), at + w));
-                let paper = line.at(x);
+                let (here, across) = (Some(y), Some(x));
+                let beside = grey(here, x.checked_sub(1)).zip(grey(here, Some(x + 1)));
+                let above = grey(y.checked_sub(1), across).zip(grey(Some(y + 1), across));
+                let rises = [beside, above].map(|pair| pair.map_or(0, |(a, b)| a.abs_diff(b)));
+                let (rise, paper) = (rises[0].max(rises[1]), line.at(x));
                 let [share, _] = differences(paper.saturating_sub(rise), paper);
                 count(&mut counts, if self.dark { share } else { rise });
             }

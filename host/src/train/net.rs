@@ -90,13 +90,9 @@ impl Net {
         let d = spec.embedding()?.len() as i64;
         // A logit spread of a few units at the start, whatever the length of the embedding.
         let head_weight = Tensor::f_full([d], -8.0 / d as f64, options)?;
-        let kind = match precision {
-            Precision::Bfloat16 => Kind::BFloat16,
-            Precision::Auto | Precision::Float32 => Kind::Float,
-        };
         Ok(Self {
             spec: spec.clone(),
-            kind,
+            kind: kind(precision),
             filters,
             head_weight: head_weight.set_requires_grad(true),
             head_bias: Tensor::f_zeros([], options)?.set_requires_grad(true),
@@ -112,28 +108,16 @@ impl Net {
         precision: Precision,
         device: Device,
     ) -> Result<Self, TrainError> {
-        let mut frozen = Self::new(&net.spec, precision, device)?;
-        frozen.filters.clear();
-        for ((_, shape, _), filters) in net.spec.weights()?.zip(&net.filters) {
-            let WeightShape {
-                c_out,
-                c_in,
-                k_h,
-                k_w,
-            } = shape;
-            let dims = [c_out, c_in, k_h, k_w].map(|extent| extent as i64);
-            let weight = Tensor::f_from_slice(&filters.weight_oihw)?.f_reshape(dims)?;
-            frozen.filters.push(Filters {
-                weight: weight
-                    .f_permute([0, 2, 3, 1])?
-                    .f_contiguous()?
-                    .to_device(device),
-                norm: Normalization::Bias(Tensor::f_from_slice(&filters.bias)?.to_device(device)),
-            });
-        }
-        frozen.head_weight = Tensor::f_from_slice(&net.head.weight_hwc)?.to_device(device);
-        frozen.head_bias = Tensor::from(net.head.bias).to_device(device);
-        Ok(frozen)
+        let layers = net.spec.weights()?.zip(&net.filters);
+        let filters =
+            layers.map(|((_, shape, _), filters)| Filters::frozen(filters, shape, device));
+        Ok(Self {
+            spec: net.spec.clone(),
+            kind: kind(precision),
+            filters: filters.collect::<Result<_, _>>()?,
+            head_weight: Tensor::f_from_slice(&net.head.weight_hwc)?.to_device(device),
+            head_bias: Tensor::from(net.head.bias).to_device(device),
+        })
     }
 
     /// The layers.
@@ -252,6 +236,25 @@ impl Net {
     }
 }
 
+/// Number format of convolutions.
+const fn kind(precision: Precision) -> Kind {
+    match precision {
+        Precision::Bfloat16 => Kind::BFloat16,
+        Precision::Auto | Precision::Float32 => Kind::Float,
+    }
+}
+
+/// `[c_out][k_h][k_w][c_in]`.
+fn dims(shape: WeightShape) -> [i64; 4] {
+    let WeightShape {
+        c_out,
+        c_in,
+        k_h,
+        k_w,
+    } = shape;
+    [c_out, k_h, k_w, c_in].map(|extent| extent as i64)
+}
+
 /// Name of a tensor of the layer with weights that is number `index` among them.
 fn name(index: usize, what: &str) -> String {
     format!("conv{index}.{what}")
@@ -260,15 +263,8 @@ fn name(index: usize, what: &str) -> String {
 impl Filters {
     fn new(shape: WeightShape, norm: Norm, options: (Kind, Device)) -> Result<Self, TrainError> {
         let std = (2.0 / shape.taps() as f64).sqrt();
-        let WeightShape {
-            c_out,
-            c_in,
-            k_h,
-            k_w,
-        } = shape;
-        let dims = [c_out, k_h, k_w, c_in].map(|extent| extent as i64);
-        let weight = Tensor::f_randn(dims, options)? * std;
-        let c_out = dims[0];
+        let weight = Tensor::f_randn(dims(shape), options)? * std;
+        let c_out = shape.c_out as i64;
         let norm = match norm {
             Norm::Batch => Normalization::Batch {
                 gamma: Tensor::f_ones([c_out], options)?.set_requires_grad(true),
@@ -284,6 +280,19 @@ impl Filters {
         Ok(Self {
             weight: weight.set_requires_grad(true),
             norm,
+        })
+    }
+
+    fn frozen(
+        filters: &FloatFilters,
+        shape: WeightShape,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let weight = Tensor::f_from_slice(&filters.weight_ohwi(shape))?.f_reshape(dims(shape))?;
+        let bias = Tensor::f_from_slice(&filters.bias)?;
+        Ok(Self {
+            weight: weight.to_device(device),
+            norm: Normalization::Bias(bias.to_device(device)),
         })
     }
 

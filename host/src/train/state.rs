@@ -188,7 +188,7 @@ impl State {
         let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
         let embeddings = self.drop_out(embeddings, &config.train)?;
         let taught = self.teachers.embed(&images)?;
-        let loss = self.mean_loss(&embeddings, &taught, batch, &config.train)?;
+        let loss = self.total_loss(&embeddings, &taught, batch, &config.train)?;
         let rate = self
             .progress
             .schedule
@@ -210,28 +210,23 @@ impl State {
 
     /// That of the head and that of the classifier, as far as the configuration wants them; `taught` are
     /// the teachers' embeddings.
-    fn mean_loss(
+    fn total_loss(
         &self,
         embeddings: &Tensor,
         taught: &[Tensor],
         batch: &Batch,
         train: &TrainConfig,
     ) -> Result<Tensor, TrainError> {
-        let classified = self.classifier.as_ref().map(|classifier| {
+        let mut losses = Vec::new();
+        if train.episode_loss + train.pair_loss > 0.0 || !self.teachers.is_empty() {
+            losses.push(self.compared_loss(embeddings, taught, batch, train)?);
+        }
+        if let Some(classifier) = &self.classifier {
             let labels = batch.labels.repeat(batch.n_drawers);
             let loss = classifier.loss(embeddings, &labels, train.label_smoothing)?;
-            Ok::<_, TrainError>(loss * train.class_loss)
-        });
-        let compared = train.episode_loss + train.pair_loss > 0.0 || !self.teachers.is_empty();
-        if !compared {
-            return classified
-                .unwrap_or_else(|| Ok(Tensor::f_zeros([], (Kind::Float, self.device))?));
+            losses.push(loss * train.class_loss);
         }
-        let compared = self.compared_loss(embeddings, taught, batch, train)?;
-        Ok(match classified {
-            Some(classified) => compared + classified?,
-            None => compared,
-        })
+        Ok(Tensor::f_stack(&losses, 0)?.f_sum(Kind::Float)?)
     }
 
     /// The head's loss, averaged over every two drawers of the batch: one's drawings are the queries,
