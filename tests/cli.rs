@@ -50,8 +50,13 @@ fn a_network_that_cannot_run_on_the_device_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let train = |arguments: &[&str]| onelook(at, &[&["train-export"], arguments].concat());
-    let koch = train(&["--preset", "koch"]);
+    // The paper's network stays in floating point, which is fine until somebody asks for a device.
+    let koch = train(&["--preset", "koch", "--max-ram", "64KiB"]);
     refused(&koch, 2, &["network.layers[7] (linear)", "sigmoid", "relu"]);
+    let sigmoid = "[network]\ninput_side = 9\nlayers = [{ op = \"linear\", c_out = 2, activation = \"sigmoid\" }]";
+    fs::write(at.join("sigmoid.toml"), sigmoid).unwrap();
+    let words = ["network.layers[0] (linear)", "sigmoid", "relu"];
+    refused(&train(&["--config", "sigmoid.toml"]), 2, &words);
     let average = "[network]\ninput_side = 9\nlayers = [{ op = \"global_average_pool\" }]";
     fs::write(at.join("average.toml"), average).unwrap();
     let words = [

@@ -326,7 +326,7 @@ fn device_agrees_with_the_desktop() {
     let bundle = export(&set);
     let view = bundle.view().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("model.onelook"), bundle.model()).unwrap();
+    fs::write(folder.path().join("model.onelook"), bundle.model().unwrap()).unwrap();
     fs::write(folder.path().join("trials.bin"), trials_file(&set, &view)).unwrap();
 
     let output = run_device(AN386, folder.path()).unwrap();

@@ -86,6 +86,19 @@ impl AugmentConfig {
         }
     }
 
+    /// Koch et al. 2015, section 3.3: each part with a probability of one half, 2 of 105 pixels of shift.
+    #[must_use]
+    pub const fn koch() -> Self {
+        Self {
+            probability: 0.5,
+            rotation: 10.0,
+            shear: 0.3,
+            scale: 0.2,
+            shift: 2.0 / 105.0,
+            ..Self::none()
+        }
+    }
+
     /// The first field out of range, with what it must be.
     #[must_use]
     pub fn out_of_range(&self) -> Option<(&'static str, &'static str)> {

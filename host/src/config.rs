@@ -9,10 +9,15 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::AugmentConfig;
+use crate::quantize::exact::float_only;
 use crate::spec::{NetSpec, PRESETS, SpecError};
 
+mod optimizer;
+mod pairs;
 mod train;
 
+pub use optimizer::{LayerRule, PairOptimizer};
+pub use pairs::{Init, Others, PairConfig, Selection, Split};
 pub use train::{Precision, TrainConfig};
 
 /// Name of the resolved configuration in a run's folder.
@@ -31,6 +36,9 @@ pub struct Config {
     /// How training images are distorted.
     #[serde(default)]
     pub augment: AugmentConfig,
+    /// Train on pairs instead of episodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairConfig>,
     /// The network; without it, the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetSpec>,
@@ -69,10 +77,24 @@ impl Config {
     /// [`ConfigError::Preset`] for a name that is none.
     pub fn preset(name: &str) -> Result<Self, ConfigError> {
         let network = NetSpec::preset(name).ok_or_else(|| unknown_preset(name))?;
+        let (train, augment, pairs) = match name {
+            "koch" => (
+                TrainConfig::koch(),
+                AugmentConfig::koch(),
+                Some(PairConfig::default()),
+            ),
+            "seed" => (
+                TrainConfig::seed(),
+                AugmentConfig::none(),
+                Some(PairConfig::seed()),
+            ),
+            _ => (TrainConfig::default(), AugmentConfig::default(), None),
+        };
         Ok(Self {
             preset: name.to_owned(),
-            train: TrainConfig::default(),
-            augment: AugmentConfig::default(),
+            train,
+            augment,
+            pairs,
             network: Some(network),
             import: None,
         })
@@ -96,6 +118,10 @@ impl Config {
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text).map_err(|error| toml_error(&error))?;
+        let preset = Self::preset(&config.preset).ok();
+        if let Some(preset) = preset.filter(|preset| preset.pairs.is_some()) {
+            config = preset.overlaid(text)?;
+        }
         match &config.network {
             Some(network) if NetSpec::preset(&config.preset).as_ref() != Some(network) => {
                 "custom".clone_into(&mut config.preset);
@@ -108,6 +134,28 @@ impl Config {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// This preset's recipe, but what the text says of it instead. Not for recipes whose fields may be left out
+    /// of [`Self::to_toml`]: what was left out would come back as the preset's.
+    fn overlaid(&self, text: &str) -> Result<Self, ConfigError> {
+        let table = |text: &str| toml::from_str::<toml::Table>(text);
+        let read = |text: &str| table(text).map_err(|error| toml_error(&error));
+        let (mut given, preset) = (read(text)?, read(&self.to_toml())?);
+        for section in ["train", "augment", "pairs"] {
+            let empty = toml::Value::Table(toml::Table::new());
+            let given = given.entry(section).or_insert(empty);
+            let (Some(given), Some(defaults)) = (
+                given.as_table_mut(),
+                preset.get(section).and_then(toml::Value::as_table),
+            ) else {
+                continue;
+            };
+            for (field, value) in defaults {
+                given.entry(field).or_insert_with(|| value.clone());
+            }
+        }
+        given.try_into().map_err(|error| toml_error(&error))
     }
 
     /// The network.
@@ -132,12 +180,25 @@ impl Config {
         hash_of(&self.to_toml())
     }
 
+    /// Whether the network stays in floating point: it is trained on pairs, as the paper's, and has a layer
+    /// without exact integers. Another recipe is for devices, and such a layer in it a mistake.
+    #[must_use]
+    pub fn stays_float(&self) -> bool {
+        let layers = self.network().ok().and_then(|spec| float_only(&spec).ok());
+        self.pairs.is_some() && layers.is_some_and(|layers| !layers.is_empty())
+    }
+
     /// Whether every number is in range and the layers fit each other.
     ///
     /// # Errors
     /// [`ConfigError`] naming the field.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.network()?.shapes().map_err(ConfigError::Network)?;
+        let network = self.network()?;
+        let layers = network.weights().map_err(ConfigError::Network)?;
+        if let Some(pairs) = &self.pairs {
+            pairs.check(layers.count() + 1)?;
+            self.train.check_for_pairs()?;
+        }
         self.train.check()?;
         self.augment.out_of_range().map_or(Ok(()), |(field, rule)| {
             Err(ConfigError::Range { field, rule })
@@ -274,6 +335,28 @@ mod tests {
         }
         let hash = "d41fd6bb7bfe0a0e2f3b0f012e448c5a50ebabdf4c44fb8bd66ba84178839e2c";
         assert_eq!(config.hash(), hash);
+    }
+
+    #[test]
+    fn a_preset_is_a_recipe() {
+        for name in ["koch", "seed"] {
+            let preset = Config::preset(name).unwrap();
+            assert_eq!(Config::parse(&preset.to_toml()).unwrap(), preset);
+            let text = format!("preset = \"{name}\"");
+            assert_eq!(Config::parse(&text).unwrap(), preset);
+            let text = format!("{text}\n[train]\nseed = 7\n[pairs]\nbatch = 16");
+            let mut expected = preset.clone();
+            expected.train.seed = 7;
+            expected.pairs.as_mut().unwrap().batch = 16;
+            assert_eq!(Config::parse(&text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn pairs_have_a_loss_of_their_own() {
+        let text = "preset = \"koch\"\n[train]\nclass_loss = 0.5";
+        let error = Config::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with("train.class_loss must be 0"), "{error}");
     }
 
     #[test]

@@ -146,6 +146,20 @@ pub const EVALUATION_ALPHABETS: [&str; 20] = [
     "ULOG",
 ];
 
+/// Those of them that Lake's 20 runs are drawn from, two runs each.
+pub const LAKE_ALPHABETS: [&str; 10] = [
+    "Atlantean",
+    "Ge_ez",
+    "Glagolitic",
+    "Gurmukhi",
+    "Kannada",
+    "Malayalam",
+    "Manipuri",
+    "Old_Church_Slavonic_(Cyrillic)",
+    "Tengwar",
+    "Tibetan",
+];
+
 /// Alphabets that may be trained on: the type that training, choice of the checkpoint, quantization
 /// and calibration take. Nothing but [`Background::new`] makes one:
 ///
@@ -195,6 +209,36 @@ impl Background {
         })
     }
 
+    /// Koch's 40 and 10 alphabets: all of the background half teaches, the evaluation alphabets that Lake's
+    /// runs leave out choose the checkpoint ([`crate::config::Split::Paper`]).
+    ///
+    /// # Errors
+    /// As [`Self::new`], and [`DatasetError::Missing`] when an alphabet of Lake's runs is not in `evaluation`:
+    /// then it is not Omniglot's.
+    pub fn of_paper(background: Dataset, mut evaluation: Dataset) -> Result<Self, DatasetError> {
+        let known = |name: &str| evaluation.alphabets.iter().any(|a| a.name == name);
+        if let Some(name) = LAKE_ALPHABETS.iter().find(|name| !known(name)) {
+            return Err(DatasetError::Missing((*name).to_owned()));
+        }
+        evaluation
+            .alphabets
+            .retain(|alphabet| !LAKE_ALPHABETS.contains(&alphabet.name.as_str()));
+        Self::peeking(background, evaluation)
+    }
+
+    /// All of the background half teaches, `evaluation` chooses the checkpoint, as in the post: a figure about
+    /// `evaluation` is then no claim ([`crate::config::Split::PeekAtEvaluation`]).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn peeking(background: Dataset, evaluation: Dataset) -> Result<Self, DatasetError> {
+        let all = Self::new(background, &[])?;
+        Ok(Self {
+            validation: evaluation,
+            ..all
+        })
+    }
+
     /// Alphabets to learn from.
     #[must_use]
     pub const fn training(&self) -> &Dataset {
@@ -205,6 +249,12 @@ impl Background {
     #[must_use]
     pub const fn validation(&self) -> &Dataset {
         &self.validation
+    }
+
+    /// Both halves, to split them otherwise.
+    #[must_use]
+    pub fn into_halves(self) -> [Dataset; 2] {
+        [self.training, self.validation]
     }
 }
 
@@ -272,6 +322,24 @@ mod tests {
         assert_eq!(error, DatasetError::Missing("B".to_owned()));
         let error = Background::new(dataset(&["A"]), &["A"]).unwrap_err();
         assert_eq!(error, DatasetError::NothingToTrain);
+    }
+
+    #[test]
+    fn the_papers_split_keeps_lakes_alphabets_out() {
+        let evaluation = || dataset(&EVALUATION_ALPHABETS);
+        let split = Background::of_paper(dataset(&["A", "B"]), evaluation()).unwrap();
+        assert_eq!(split.training(), &dataset(&["A", "B"]));
+        let chosen = split.validation().alphabets.iter().map(|a| a.name.as_str());
+        let chosen: Vec<_> = chosen.collect();
+        assert_eq!(chosen.len(), 10);
+        assert!(LAKE_ALPHABETS.iter().all(|name| !chosen.contains(name)));
+        let error = Background::of_paper(dataset(&["A"]), dataset(&["Angelic"])).unwrap_err();
+        assert_eq!(error, DatasetError::Missing("Atlantean".to_owned()));
+        let error = Background::peeking(dataset(&["Tengwar"]), evaluation()).unwrap_err();
+        assert_eq!(
+            error,
+            DatasetError::EvaluationAlphabet("Tengwar".to_owned())
+        );
     }
 
     #[test]

@@ -33,9 +33,9 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::dataset::Drawing;
-use crate::export::Bundle;
 use crate::export::onnx::float_encoder;
 use crate::export::read::expose_layers;
+use crate::export::{Bundle, FloatOnlyRun};
 use crate::float_net::FloatNetError;
 use crate::quantize::INPUT_EXPONENT;
 use crate::spec::NetSpec;
@@ -166,11 +166,12 @@ impl Graph {
     /// # Errors
     /// A sentence when a graph that is no file cannot be made.
     fn onnx(self, bundle: &Bundle) -> Result<Cow<'_, [u8]>, String> {
+        let said = |error: FloatOnlyRun| error.to_string();
         Ok(match self {
             Self::FloatPair => bundle.float_onnx().into(),
-            Self::Int8Pair => bundle.int8_onnx().into(),
-            Self::Encoder => bundle.encoder_onnx().into(),
-            Self::Layers => expose_layers(bundle.encoder_onnx())?.into(),
+            Self::Int8Pair => bundle.int8_onnx().map_err(said)?.into(),
+            Self::Encoder => bundle.encoder_onnx().map_err(said)?.into(),
+            Self::Layers => expose_layers(bundle.encoder_onnx().map_err(said)?)?.into(),
             Self::FloatEncoder => {
                 let net = bundle.float_net().map_err(|error| error.to_string())?;
                 let graph = float_encoder(&net).map_err(|error| error.to_string())?;

@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod figures;
 pub mod open;
 pub mod tables;
+pub mod verification;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -30,12 +30,19 @@ pub const MODEL_INT8: &str = "model-int8.onnx";
 pub const ENCODER_INT8: &str = "encoder-int8.onnx";
 
 /// The content of a run's exported files. Owning one proves that `model.onelook` was accepted by
-/// the device's reader and that the ONNX files belong to it.
+/// the device's reader and that the ONNX files belong to it. Of a network that stays in floating point there
+/// is only [`MODEL_FLOAT`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    model: Vec<u8>,
     float: Vec<u8>,
-    int8: Vec<u8>,
+    integers: Option<Integers>,
+}
+
+/// The files in the device's integers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Integers {
+    model: Vec<u8>,
+    pair: Vec<u8>,
     encoder: Vec<u8>,
 }
 
@@ -63,26 +70,50 @@ impl Bundle {
             (read::NETWORK, read::network_entry(&float.spec)),
         ];
         Ok(Self {
-            model,
             float: onnx::float_pair(float)?.into_bytes(&metadata),
-            int8: onnx::int8_pair(quantized)?.into_bytes(&metadata),
-            encoder: onnx::int8_encoder(quantized)?.into_bytes(&metadata),
+            integers: Some(Integers {
+                model,
+                pair: onnx::int8_pair(quantized)?.into_bytes(&metadata),
+                encoder: onnx::int8_encoder(quantized)?.into_bytes(&metadata),
+            }),
         })
     }
 
-    /// Writes the four files into `folder`, each whole or not at all.
+    /// What is exported of a network that stays in floating point.
+    ///
+    /// # Errors
+    /// [`ExportError`] when weights are missing.
+    pub fn of_float(
+        net: &FloatNet,
+        provenance: &str,
+        config_hash: &str,
+    ) -> Result<Self, ExportError> {
+        let metadata = [
+            ("onelook.config_hash", config_hash.to_owned()),
+            (STAYS_FLOAT, "true".to_owned()),
+            ("onelook.provenance", provenance.to_owned()),
+            (read::NETWORK, read::network_entry(&net.spec)),
+        ];
+        Ok(Self {
+            float: onnx::float_pair(net)?.into_bytes(&metadata),
+            integers: None,
+        })
+    }
+
+    /// Writes the files into `folder`, each whole or not at all.
     ///
     /// # Errors
     /// [`WriteError`] naming the file.
     pub fn write(&self, folder: &Path) -> Result<(), WriteError> {
         create_folder(folder)?;
-        for (name, bytes) in self.files() {
+        write_whole(&folder.join(MODEL_FLOAT), &self.float)?;
+        for (name, bytes) in self.integers.iter().flat_map(Integers::files) {
             write_whole(&folder.join(name), bytes)?;
         }
         Ok(())
     }
 
-    /// Reads the four files of `folder` and checks that they belong together.
+    /// Reads the files of `folder` and checks that they belong together.
     ///
     /// # Errors
     /// [`ReadError`] naming the file and what is wrong with it.
@@ -91,57 +122,69 @@ impl Bundle {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|source| ReadError::File { path, source })
         };
-        let bundle = Self {
+        let float = file(MODEL_FLOAT)?;
+        let entry = |name: &str, bytes: &[u8], key| {
+            read::metadata(bytes, key).map_err(|message| ReadError::Onnx {
+                path: folder.join(name),
+                message,
+            })
+        };
+        if entry(MODEL_FLOAT, &float, STAYS_FLOAT)?.is_some() {
+            let integers = None;
+            return Ok(Self { float, integers });
+        }
+        let integers = Integers {
             model: file(MODEL)?,
-            float: file(MODEL_FLOAT)?,
-            int8: file(MODEL_INT8)?,
+            pair: file(MODEL_INT8)?,
             encoder: file(ENCODER_INT8)?,
         };
-        ModelView::new_checked(&bundle.model).map_err(|source| ReadError::Model {
+        ModelView::new_checked(&integers.model).map_err(|source| ReadError::Model {
             path: folder.join(MODEL),
             source,
         })?;
-        let expected = bundle.model_sha256();
-        for (name, bytes) in bundle.files().into_iter().skip(1) {
-            let path = folder.join(name);
-            let got = read::metadata(bytes, MODEL_SHA256).map_err(|message| ReadError::Onnx {
-                path: path.clone(),
-                message,
-            })?;
-            if got.as_deref() != Some(&expected) {
+        let expected = sha256(&integers.model);
+        let [_, pair, encoder] = integers.files();
+        for (name, bytes) in [(MODEL_FLOAT, &*float), pair, encoder] {
+            if entry(name, bytes, MODEL_SHA256)?.as_deref() != Some(&expected) {
+                let path = folder.join(name);
                 return Err(ReadError::Mixed { path });
             }
         }
-        Ok(bundle)
+        let integers = Some(integers);
+        Ok(Self { float, integers })
     }
 
-    fn files(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (MODEL, &self.model),
-            (MODEL_FLOAT, &self.float),
-            (MODEL_INT8, &self.int8),
-            (ENCODER_INT8, &self.encoder),
-        ]
+    fn integers(&self) -> Result<&Integers, FloatOnlyRun> {
+        self.integers.as_ref().ok_or(FloatOnlyRun)
+    }
+
+    /// Whether there is no model for a device.
+    #[must_use]
+    pub const fn stays_float(&self) -> bool {
+        self.integers.is_none()
     }
 
     /// The bytes of [`MODEL`].
-    #[must_use]
-    pub fn model(&self) -> &[u8] {
-        &self.model
+    ///
+    /// # Errors
+    /// [`FloatOnlyRun`] when there is none.
+    pub fn model(&self) -> Result<&[u8], FloatOnlyRun> {
+        Ok(&self.integers()?.model)
     }
 
     /// The device's view of [`MODEL`].
     ///
     /// # Errors
-    /// None in practice: whoever made this bundle has parsed the same bytes.
-    pub fn view(&self) -> Result<ModelView<'_>, FormatError> {
-        ModelView::new_checked(&self.model)
+    /// [`ViewError::FloatOnly`] when there is none. Nothing else in practice: whoever made this bundle has
+    /// parsed the same bytes.
+    pub fn view(&self) -> Result<ModelView<'_>, ViewError> {
+        Ok(ModelView::new_checked(self.model()?)?)
     }
 
-    /// SHA-256 of [`MODEL`] in hex.
+    /// SHA-256 in hex of [`MODEL`], or of [`MODEL_FLOAT`] where that is all there is.
     #[must_use]
     pub fn model_sha256(&self) -> String {
-        sha256(&self.model)
+        sha256(self.model().unwrap_or(&self.float))
     }
 
     /// The bytes of [`MODEL_FLOAT`].
@@ -151,15 +194,19 @@ impl Bundle {
     }
 
     /// The bytes of [`MODEL_INT8`].
-    #[must_use]
-    pub fn int8_onnx(&self) -> &[u8] {
-        &self.int8
+    ///
+    /// # Errors
+    /// [`FloatOnlyRun`] when there is none.
+    pub fn int8_onnx(&self) -> Result<&[u8], FloatOnlyRun> {
+        Ok(&self.integers()?.pair)
     }
 
     /// The bytes of [`ENCODER_INT8`].
-    #[must_use]
-    pub fn encoder_onnx(&self) -> &[u8] {
-        &self.encoder
+    ///
+    /// # Errors
+    /// [`FloatOnlyRun`] when there is none.
+    pub fn encoder_onnx(&self) -> Result<&[u8], FloatOnlyRun> {
+        Ok(&self.integers()?.encoder)
     }
 
     /// The float network, read back from [`MODEL_FLOAT`]: the same bits as were exported.
@@ -178,15 +225,30 @@ impl Bundle {
     pub(crate) fn with_int8_of(&self, other: &QuantNet) -> Self {
         let metadata = [(MODEL_SHA256, self.model_sha256())];
         Self {
-            int8: onnx::int8_pair(other).unwrap().into_bytes(&metadata),
-            encoder: onnx::int8_encoder(other).unwrap().into_bytes(&metadata),
-            ..self.clone()
+            float: self.float.clone(),
+            integers: Some(Integers {
+                model: self.model().unwrap().to_vec(),
+                pair: onnx::int8_pair(other).unwrap().into_bytes(&metadata),
+                encoder: onnx::int8_encoder(other).unwrap().into_bytes(&metadata),
+            }),
         }
+    }
+}
+
+impl Integers {
+    fn files(&self) -> [(&'static str, &[u8]); 3] {
+        [
+            (MODEL, &self.model),
+            (MODEL_INT8, &self.pair),
+            (ENCODER_INT8, &self.encoder),
+        ]
     }
 }
 
 /// Metadata key that ties an ONNX file to the model file of the same export.
 const MODEL_SHA256: &str = "onelook.model_sha256";
+/// Metadata key of a network that has no model file.
+const STAYS_FLOAT: &str = "onelook.stays_float";
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
@@ -220,6 +282,24 @@ pub enum ExportError {
         /// Values there.
         got: usize,
     },
+}
+
+/// The network has no integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this network stays in floating point: there is no {MODEL} of it, and nothing for a device; evaluate it with --engine float or float-ort"
+)]
+pub struct FloatOnlyRun;
+
+/// Why there is no view of a model.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// There is no model.
+    #[error(transparent)]
+    FloatOnly(#[from] FloatOnlyRun),
+    /// It is damaged.
+    #[error(transparent)]
+    Format(#[from] FormatError),
 }
 
 /// Why a folder is not an export.

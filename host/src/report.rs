@@ -38,8 +38,9 @@ pub struct Report {
     /// Where it comes from; absent when it was trained here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
-    /// What rounding cost.
-    pub quantization: QuantReport,
+    /// What rounding cost; absent when the network stays in floating point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<QuantReport>,
     /// Which scores unknown marks reach; absent when that was not measured.
     pub calibration: Option<CalibrationReport>,
     /// Accuracies.
@@ -59,6 +60,14 @@ pub struct Network {
     pub parameters: usize,
     /// Multiply-accumulates of one embedding.
     pub macs: u64,
+    /// What it takes; absent when it stays in floating point.
+    #[serde(flatten)]
+    pub device: Option<Footprint>,
+}
+
+/// Memory on a device.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Footprint {
     /// Bytes of `model.onelook`.
     pub model_bytes: usize,
     /// Bytes of activations.
@@ -172,15 +181,24 @@ impl Report {
             preset,
             parameters,
             macs,
-            model_bytes,
-            arena_bytes,
-            embedding_bytes,
+            device,
         } = &self.network;
         writeln!(page, "# {}\n", self.name)?;
-        writeln!(
+        write!(
             page,
-            "Network `{preset}`: {parameters} parameters, {macs} MAC per image, model {model_bytes} bytes, arena {arena_bytes} bytes, embedding {embedding_bytes} bytes.\n"
+            "Network `{preset}`: {parameters} parameters, {macs} MAC per image, "
         )?;
+        match device {
+            Some(Footprint {
+                model_bytes,
+                arena_bytes,
+                embedding_bytes,
+            }) => writeln!(
+                page,
+                "model {model_bytes} bytes, arena {arena_bytes} bytes, embedding {embedding_bytes} bytes.\n"
+            )?,
+            None => writeln!(page, "floating point only: nothing for a device.\n")?,
+        }
         if let Some(training) = &self.training {
             let Training {
                 steps,
@@ -193,7 +211,7 @@ impl Report {
             let validation = 100.0 * training.validation_accuracy;
             writeln!(
                 page,
-                "Trained {steps} steps in {seconds:.0} s ({images_per_second:.0} images/s) on {train} background alphabets; {held_out} others chose step {best_step} ({validation:.1} % there).\n"
+                "Trained {steps} steps in {seconds:.0} s ({images_per_second:.0} images/s) on {train} alphabets; {held_out} others chose step {best_step} ({validation:.1} % there).\n"
             )?;
         }
         if let Some(import) = &self.import {

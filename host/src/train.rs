@@ -1,23 +1,27 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
 //! Reading order: [`net`] (the network), [`loss`], `classifier`, `teacher`, [`optimizer`], `ema` (what is exported), [`batch`]
-//! (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop). These files, and
+//! and [`pairs`] (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop); `engine` runs what was
+//! trained. These files, and
 //! no others, name `tch`.
 
 pub mod batch;
 pub mod checkpoint;
 mod classifier;
 mod ema;
+mod engine;
 pub mod loss;
 pub mod metrics;
 pub mod net;
 pub mod optimizer;
+pub mod pairs;
 pub mod run;
 pub mod schedule;
 mod state;
 mod teacher;
 mod validate;
 
+pub use engine::Libtorch;
 pub use run::{Outcome, Session};
 pub use state::{Progress, Trained};
 
@@ -66,6 +70,9 @@ pub enum TrainError {
         /// The loss.
         loss: f64,
     },
+    /// No pair can be drawn.
+    #[error("no two characters have two drawings each: there is no pair to train on")]
+    NothingToPair,
     /// The thread that draws batches stopped.
     #[error("the thread that draws training images stopped")]
     Batches,

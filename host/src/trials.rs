@@ -47,6 +47,28 @@ impl TrialSet {
         }
     }
 
+    /// The same trials without the drawings that none of them uses.
+    #[must_use]
+    pub fn without_unused(self) -> Self {
+        let mut images = Vec::new();
+        let mut places = HashMap::new();
+        let mut trials = self.trials;
+        for trial in &mut trials {
+            let shots = trial.support.iter_mut().flatten();
+            for index in shots.chain([&mut trial.query]) {
+                *index = *places.entry(*index).or_insert_with(|| {
+                    images.push(self.images[*index].clone());
+                    images.len() - 1
+                });
+            }
+        }
+        Self {
+            protocol: self.protocol,
+            images,
+            trials,
+        }
+    }
+
     /// Classes of a trial.
     #[must_use]
     pub fn n_way(&self) -> usize {
@@ -95,20 +117,7 @@ pub fn within_alphabet(
     n_trials: usize,
     seed: u64,
 ) -> Result<TrialSet, TrialError> {
-    let large_enough = data
-        .alphabets
-        .iter()
-        .filter(|a| a.characters.len() >= n_way && a.n_drawers() > k_shot);
-    let alphabets: Vec<_> = large_enough.collect();
-    if alphabets.is_empty() || n_way == 0 || k_shot == 0 {
-        let enough = data.alphabets.iter().filter(|a| a.n_drawers() > k_shot);
-        return Err(TrialError {
-            task: "alphabet",
-            n_way,
-            k_shot,
-            most: enough.map(|a| a.characters.len()).max().unwrap_or(0),
-        });
-    }
+    let alphabets = large_enough(data, n_way, k_shot)?;
     let mut pool = Pool::new(format!("within_alphabet_{n_way}way_{k_shot}shot"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..n_trials {
@@ -117,6 +126,60 @@ pub fn within_alphabet(
         pool.draw(&characters, n_way, k_shot, alphabet.n_drawers(), &mut rng);
     }
     Ok(pool.set)
+}
+
+/// `n_trials` trials in runs as Lake's: `n_way` characters of one alphabet, one drawer of all supports, another
+/// of all queries, each character asked for once. Alphabets take turns.
+///
+/// # Errors
+/// [`TrialError`] when no alphabet has enough characters or drawers.
+pub fn runs(
+    data: &Dataset,
+    n_way: usize,
+    n_trials: usize,
+    seed: u64,
+) -> Result<TrialSet, TrialError> {
+    let alphabets = large_enough(data, n_way, 1)?;
+    let mut pool = Pool::new(format!("runs_within_alphabet_{n_way}way_1shot"));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for alphabet in alphabets.iter().cycle() {
+        let classes = index::sample(&mut rng, alphabet.characters.len(), n_way);
+        let drawers = index::sample(&mut rng, alphabet.n_drawers(), 2);
+        let mut by = |drawer: usize| -> Vec<usize> {
+            let drawings = classes
+                .iter()
+                .map(|class| &alphabet.characters[class].drawings[drawer]);
+            drawings.map(|drawing| pool.image(drawing)).collect()
+        };
+        let (support, queries) = (by(drawers.index(0)), by(drawers.index(1)));
+        let support: Vec<Vec<usize>> = support.into_iter().map(|shot| vec![shot]).collect();
+        for (answer, query) in queries.into_iter().enumerate() {
+            if pool.set.trials.len() == n_trials {
+                return Ok(pool.set);
+            }
+            pool.set.trials.push(Trial {
+                support: support.clone(),
+                query,
+                answer,
+            });
+        }
+    }
+    Ok(pool.set)
+}
+
+/// The alphabets that have enough characters and drawers for a trial; at least one.
+fn large_enough(data: &Dataset, n_way: usize, k_shot: usize) -> Result<Vec<&Alphabet>, TrialError> {
+    let enough = || data.alphabets.iter().filter(|a| a.n_drawers() > k_shot);
+    let alphabets: Vec<_> = enough().filter(|a| a.characters.len() >= n_way).collect();
+    if alphabets.is_empty() || n_way == 0 || k_shot == 0 {
+        return Err(TrialError {
+            task: "alphabet",
+            n_way,
+            k_shot,
+            most: enough().map(|a| a.characters.len()).max().unwrap_or(0),
+        });
+    }
+    Ok(alphabets)
 }
 
 /// `n_trials` trials whose classes come from all alphabets at once (Vinyals et al. 2016): an easier
@@ -202,20 +265,25 @@ pub fn all_way(data: &Dataset, repeats: usize, seed: u64) -> Result<TrialSet, Tr
 }
 
 /// A trial set under construction: every drawing is kept once.
-struct Pool {
+pub(crate) struct Pool {
     set: TrialSet,
     index: HashMap<*const Drawing, usize>,
 }
 
 impl Pool {
-    fn new(protocol: String) -> Self {
+    pub(crate) fn new(protocol: String) -> Self {
         Self {
             set: TrialSet::empty(protocol),
             index: HashMap::new(),
         }
     }
 
-    fn image(&mut self, drawing: &Arc<Drawing>) -> usize {
+    pub(crate) fn finish(self) -> TrialSet {
+        self.set
+    }
+
+    /// Index of a drawing among the images.
+    pub(crate) fn image(&mut self, drawing: &Arc<Drawing>) -> usize {
         let images = &mut self.set.images;
         *self.index.entry(Arc::as_ptr(drawing)).or_insert_with(|| {
             images.push(drawing.clone());

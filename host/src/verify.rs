@@ -5,6 +5,7 @@
 //! Every pair of every trial goes through the pair graph as a whole, encoders included: nothing is
 //! remembered from one pair to the next.
 
+pub mod float;
 pub mod locate;
 
 use std::fmt;
@@ -13,14 +14,13 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use shared::model::FormatError;
 
 use crate::engine::float::Float;
 use crate::engine::shared::Shared;
 use crate::engine::{Embedder, Engine, EngineError, Graph, PairOutput, run_encoder, run_pairs};
 use crate::evaluate::{Decision, EvaluateError, Pooling, check, decide, network_inputs};
 pub use crate::export::Bundle as RunFiles;
-use crate::export::ReadError;
+use crate::export::{ReadError, ViewError};
 use crate::float_net::FloatNetError;
 use crate::trials::{Trial, TrialSet};
 pub use locate::{Difference, LayerDifference};
@@ -80,6 +80,9 @@ pub struct FloatReport {
     pub max_logit_error: f64,
     /// What is allowed.
     pub tolerance: f64,
+    /// Trials in which another class wins, where they were decided.
+    #[serde(default)]
+    pub differing_decisions: Option<usize>,
     /// Wall-clock seconds for all pairs.
     pub seconds: f64,
 }
@@ -98,7 +101,7 @@ impl VerifyReport {
     /// Whether everyone agrees.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let compared = self.pairs > 0 && !self.engines.is_empty();
+        let compared = self.pairs > 0 && !(self.engines.is_empty() && self.float.is_empty());
         let engines = self.engines.iter().all(EngineReport::equal);
         let float = self.float.iter().all(FloatReport::equal);
         if compared && engines && float {
@@ -124,19 +127,11 @@ impl fmt::Display for VerifyReport {
         for engine in &self.engines {
             writeln!(f, "- {engine}")?;
         }
-        for FloatReport {
-            engine,
-            max_logit_error,
-            tolerance,
-            seconds,
-        } in &self.float
-        {
-            writeln!(
-                f,
-                "- {engine}, float network: largest logit difference {max_logit_error:.1e} (allowed {tolerance:.0e}), {seconds:.1} s"
-            )?;
+        for report in &self.float {
+            writeln!(f, "- {report}")?;
         }
         let verdict = match self.verdict() {
+            Verdict::Equal if self.engines.is_empty() => "equal, within the tolerance",
             Verdict::Equal => "equal, bit for bit",
             Verdict::Different => "DIFFERENT",
         };
@@ -184,7 +179,27 @@ impl FloatReport {
     /// Whether this engine is close enough. Not a number is not.
     #[must_use]
     pub fn equal(&self) -> bool {
-        self.max_logit_error <= self.tolerance
+        self.max_logit_error <= self.tolerance && self.differing_decisions.is_none_or(|n| n == 0)
+    }
+}
+
+impl fmt::Display for FloatReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            engine,
+            max_logit_error,
+            tolerance,
+            differing_decisions,
+            seconds,
+        } = self;
+        write!(
+            f,
+            "{engine}, float network: largest logit difference {max_logit_error:.1e} (allowed {tolerance:.0e})"
+        )?;
+        if let Some(differing) = differing_decisions {
+            write!(f, ", {differing} differing decisions")?;
+        }
+        write!(f, ", {seconds:.1} s")
     }
 }
 
@@ -363,6 +378,7 @@ impl Case<'_> {
             engine: engine.name().to_owned(),
             max_logit_error: largest(errors),
             tolerance: FLOAT_TOLERANCE,
+            differing_decisions: None,
             seconds: start.elapsed().as_secs_f64(),
         })
     }
@@ -422,7 +438,7 @@ pub enum VerifyError {
     Read(#[from] ReadError),
     /// The model is damaged.
     #[error(transparent)]
-    Model(#[from] FormatError),
+    Model(#[from] ViewError),
     /// The float network lacks weights.
     #[error(transparent)]
     Float(#[from] FloatNetError),

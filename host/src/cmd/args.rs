@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{Failure, spinner};
+use crate::config::{Config, Split};
 use crate::dataset::{Background, Dataset, VALIDATION_ALPHABETS};
 use crate::omniglot::{self, DataError, Places, Run, Source};
 use crate::{glyphs, trials};
@@ -130,6 +131,27 @@ impl Drawings {
             }
         };
         split.map_err(Failure::work)
+    }
+
+    /// Alphabets to train on, split as a configuration wants it.
+    pub(super) fn background_for(&self, config: &Config) -> Result<Background, Failure> {
+        let all = |background: Background| {
+            let [mut whole, held_out] = background.into_halves();
+            whole.alphabets.extend(held_out.alphabets);
+            whole
+        };
+        let split = match config
+            .pairs
+            .as_ref()
+            .map_or(Split::HeldOut, |pairs| pairs.split)
+        {
+            Split::HeldOut => return self.background(),
+            Split::Paper => Background::of_paper(all(self.background()?), self.evaluation()?),
+            Split::PeekAtEvaluation => {
+                Background::peeking(all(self.background()?), self.evaluation()?)
+            }
+        };
+        split.map_err(Failure::usage)
     }
 
     /// Alphabets for the report.

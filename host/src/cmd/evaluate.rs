@@ -23,7 +23,9 @@ use crate::plot::canvas::png;
 use crate::plot::errors::Gallery;
 use contest::Contest;
 use material::Material;
-pub(super) use standard::{float_rows, model_rows, standard_trials};
+pub(super) use standard::{
+    float_bundle_rows, float_rows, float_trials, model_rows, same_or_different, standard_trials,
+};
 
 /// Trials of each protocol that is drawn, not given.
 const TRIALS: usize = 10_000;
@@ -118,8 +120,10 @@ enum Captures {
 /// Something that runs the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EngineName {
-    /// The float network, before quantization.
+    /// The float network, before quantization, in the float operators of shared.
     Float,
+    /// The same in onnxruntime, which is faster for networks as large as the paper's.
+    FloatOrt,
     /// The device's own code on this computer.
     Shared,
     /// The exported int8 encoder in tract.
@@ -129,6 +133,13 @@ enum EngineName {
     /// The firmware on a Cortex-M4 in QEMU, built when it is not: embeds every image and answers
     /// every logit there.
     Device,
+}
+
+impl EngineName {
+    /// Whether its logits are other numbers than the device's.
+    const fn is_float(self) -> bool {
+        matches!(self, Self::Float | Self::FloatOrt)
+    }
 }
 
 impl Args {

@@ -14,14 +14,16 @@ use super::{Failure, Verdict, evaluate, spinner, verify};
 use crate::baseline::nearest_pixels;
 use crate::calibration::{CalibrationReport, calibrate};
 use crate::checkpoint::{self, CHECKPOINT};
-use crate::config::{CONFIG_FILE, Config, hash_of};
-use crate::dataset::{Background, Dataset};
+use crate::config::{CONFIG_FILE, Config, Split, hash_of};
+use crate::dataset::{Alphabet, Background, Dataset, LAKE_ALPHABETS};
 use crate::engine::{Input, network_input};
 use crate::export::Bundle;
 use crate::files::write_whole;
 use crate::float_net::FloatNet;
 use crate::quantize::{QuantReport, quantize};
-use crate::report::{Import, Network, REPORT_JSON, REPORT_MARKDOWN, Report, Row, Stage, Training};
+use crate::report::{
+    Footprint, Import, Network, REPORT_JSON, REPORT_MARKDOWN, Report, Row, Stage, Training,
+};
 
 /// Drawings that set the scales of the activations.
 const CALIBRATION_IMAGES: usize = 512;
@@ -118,6 +120,9 @@ impl Job<'_> {
             Origin::Imported(import) => (None, Some(import)),
             Origin::Checkpoint(training) => (training, None),
         };
+        if self.config.stays_float() {
+            return self.finish_float(drawings, training);
+        }
         let mut clock = Clock::new(training.as_ref());
         let (bundle, quantization) = self.export(calibration)?;
         clock.stage("quantize and export");
@@ -142,27 +147,18 @@ impl Job<'_> {
         clock.stage("verify");
         let verdict = verify::verdict(&parity);
         let view = bundle.view().map_err(Failure::work)?;
-        let spec = &self.net.spec;
         let report = Report {
-            name: self
-                .folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            name: self.name(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: self.config.hash(),
-            network: Network {
-                preset: self.config.preset.clone(),
-                parameters: spec.parameters().map_err(Failure::work)?,
-                macs: spec.macs().map_err(Failure::work)?,
-                model_bytes: bundle.model().len(),
+            network: self.network(Some(Footprint {
+                model_bytes: view.bytes().len(),
                 arena_bytes: view.arena_len(),
                 embedding_bytes: view.embedding_len(),
-            },
+            }))?,
             training,
             import,
-            quantization,
+            quantization: Some(quantization),
             calibration: view.calibration().as_ref().map(CalibrationReport::of),
             accuracy,
             parity,
@@ -170,6 +166,81 @@ impl Job<'_> {
         };
         self.write(&report)?;
         Ok(verdict)
+    }
+
+    /// Exports, measures, verifies and reports what has no integers.
+    fn finish_float(
+        &self,
+        drawings: &Drawings,
+        training: Option<Training>,
+    ) -> Result<Verdict, Failure> {
+        let mut clock = Clock::new(training.as_ref());
+        let (provenance, hash) = (provenance(self.config), self.config.hash());
+        let bundle = Bundle::of_float(self.net, &provenance, &hash).map_err(Failure::work)?;
+        bundle.write(self.folder).map_err(Failure::work)?;
+        clock.stage("export");
+
+        let lake20 = drawings.lake20()?;
+        let split = self.config.pairs.as_ref().map(|pairs| pairs.split);
+        let mut evaluation = drawings.evaluation()?;
+        if split == Some(Split::Paper) {
+            // The others have chosen the checkpoint.
+            let lakes = |alphabet: &Alphabet| LAKE_ALPHABETS.contains(&alphabet.name.as_str());
+            evaluation.alphabets.retain(lakes);
+        }
+        let network = self.network(None)?;
+        let mut sets = evaluate::float_trials(&evaluation, network.macs)?;
+        sets.insert(0, lake20.clone());
+        let mut accuracy = evaluate::float_bundle_rows(&bundle, &sets)?;
+        accuracy.push(evaluate::same_or_different(&bundle, &evaluation)?);
+        if split == Some(Split::PeekAtEvaluation) {
+            for row in &mut accuracy {
+                row.protocol
+                    .push_str(" (NO CLAIM: these alphabets chose the checkpoint)");
+            }
+        }
+        accuracy.push(Row {
+            protocol: lake20.protocol.clone(),
+            engine: "1-nearest-neighbour on pixels".to_owned(),
+            accuracy: nearest_pixels(&lake20),
+            ties: None,
+        });
+        clock.stage("evaluate");
+
+        let parity = verify::compare_float(&bundle, &lake20)?;
+        clock.stage("verify");
+        let verdict = verify::verdict(&parity);
+        let report = Report {
+            name: self.name(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config_hash: self.config.hash(),
+            network,
+            training,
+            import: None,
+            quantization: None,
+            calibration: None,
+            accuracy,
+            parity,
+            stages: clock.stages,
+        };
+        self.write(&report)?;
+        Ok(verdict)
+    }
+
+    /// That of the folder.
+    fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    fn network(&self, device: Option<Footprint>) -> Result<Network, Failure> {
+        let spec = &self.net.spec;
+        Ok(Network {
+            preset: self.config.preset.clone(),
+            parameters: spec.parameters().map_err(Failure::work)?,
+            macs: spec.macs().map_err(Failure::work)?,
+            device,
+        })
     }
 
     fn export(&self, calibration: &[Vec<u8>]) -> Result<(Bundle, QuantReport), Failure> {

@@ -200,6 +200,7 @@ fn config(args: &Args, file: &File, folded: &Folded, look: Look, head: &str) -> 
         preset: "custom".to_owned(),
         train: TrainConfig::default(),
         augment: AugmentConfig::default(),
+        pairs: None,
         network: Some(folded.spec.clone()),
         import: Some(ImportConfig {
             file: name_of(&args.file),

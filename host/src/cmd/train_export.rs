@@ -25,7 +25,8 @@ pub(super) struct Args {
     run: RunArgs,
     #[command(flatten)]
     budget: BudgetArgs,
-    /// A network and its training recipe: micro (the one that ships) or nano (for small memories).
+    /// A network and its training recipe: micro (the one that ships), nano (for small memories), koch (the
+    /// paper's) or seed (the post's); the last two stay in floating point.
     #[arg(long, default_value = "micro")]
     preset: String,
     /// TOML file with a configuration; the other flags win over it.
@@ -150,7 +151,7 @@ mod with_torch {
         let (folder, config) = plan(&args)?;
         let device = device(args.device)?;
         let drawings = args.data.open()?;
-        let background = drawings.background()?;
+        let background = drawings.background_for(&config)?;
         if !args.resume {
             create_folder(&folder).map_err(Failure::work)?;
             let toml = config.to_toml();

@@ -122,6 +122,64 @@ impl Default for TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// Koch et al. 2015, section 3.2: at most 200 epochs of the largest set. The learning rate is the largest
+    /// of the range that the paper searched.
+    pub(super) fn koch() -> Self {
+        Self {
+            steps: 200 * (150_000 * 9 / 128),
+            learning_rate: 1e-1,
+            validation_trials: 320,
+            ..Self::of_pairs()
+        }
+    }
+
+    /// The post's: 90,000 batches.
+    pub(super) fn seed() -> Self {
+        Self {
+            steps: 90_000,
+            learning_rate: 6e-5,
+            validation_trials: 250,
+            ..Self::of_pairs()
+        }
+    }
+
+    /// What only episodes have, turned off.
+    fn of_pairs() -> Self {
+        Self {
+            // At the start activations are a constant and a hundredth of it that tells images apart: bfloat16
+            // rounds that away, and the loss then stays at ln 2.
+            precision: Precision::Float32,
+            weight_decay: 0.0,
+            warmup: 0,
+            episode_loss: 0.0,
+            pair_loss: 1.0,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing is asked for that training on pairs does not do.
+    pub(super) fn check_for_pairs(&self) -> Result<(), ConfigError> {
+        let rule = "0 where [pairs] trains: its loss is that of the pairs";
+        let amounts = [
+            ("train.episode_loss", self.episode_loss),
+            ("train.class_loss", self.class_loss),
+            ("train.label_smoothing", self.label_smoothing),
+            ("train.weight_decay", self.weight_decay),
+        ];
+        if let Some((field, _)) = amounts.into_iter().find(|(_, amount)| *amount != 0.0) {
+            return Err(ConfigError::Range { field, rule });
+        }
+        match self.teachers.as_slice() {
+            [] => Ok(()),
+            _ => Err(ConfigError::Range {
+                field: "train.teachers",
+                rule: "empty where [pairs] trains",
+            }),
+        }
+    }
+}
+
 /// Number format of convolutions while training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

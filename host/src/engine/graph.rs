@@ -8,6 +8,7 @@ use ::shared::shape::Hwc;
 
 use super::shared::Shared;
 use super::{Embedder, Engine, EngineError, Graph, Input, real, unexpected};
+use crate::float_net::{FloatNet, FloatNetError};
 use crate::layout::chw_to_hwc;
 
 /// An exported encoder as an embedder.
@@ -67,6 +68,54 @@ impl Embedder for GraphEncoder<'_> {
 
     fn logit(&self, query: &Vec<u8>, support: &Vec<u8>) -> Result<i32, EngineError> {
         self.shared.logit(query, support)
+    }
+}
+
+/// The float network's encoder in an engine, with the head of `shared` behind it.
+pub struct FloatGraphEncoder<'a> {
+    engine: &'a dyn Engine,
+    net: &'a FloatNet,
+    name: String,
+    shape: Hwc,
+}
+
+impl<'a> FloatGraphEncoder<'a> {
+    /// The encoder that `engine` has of `net`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the layers do not fit each other.
+    pub fn new(engine: &'a dyn Engine, net: &'a FloatNet) -> Result<Self, EngineError> {
+        Ok(Self {
+            engine,
+            net,
+            name: format!("float, {}", engine.name()),
+            shape: net.spec.embedding().map_err(FloatNetError::from)?,
+        })
+    }
+}
+
+impl Embedder for FloatGraphEncoder<'_> {
+    type Embedding = Vec<f32>;
+    type Logit = f64;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn input(&self) -> Input {
+        Input::of_spec(&self.net.spec)
+    }
+
+    fn embed(&self, input: &[u8]) -> Result<Vec<f32>, EngineError> {
+        let outputs = self.engine.run(Graph::FloatEncoder, &[real(input)])?;
+        let [embedding] = outputs.as_slice() else {
+            return Err(unexpected(self.engine, "an embedding", &outputs));
+        };
+        Ok(chw_to_hwc(embedding, self.shape))
+    }
+
+    fn logit(&self, query: &Vec<f32>, support: &Vec<f32>) -> Result<f64, EngineError> {
+        Ok(f64::from(self.net.logit(query, support)?))
     }
 }
 

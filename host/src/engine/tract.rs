@@ -120,7 +120,7 @@ mod tests {
         let (quantized, _) = quantize(&float, &[image(7).collect()]).unwrap();
         let bundle = Bundle::new(&float, &quantized, "", "").unwrap();
         let real = |seed| image(seed).map(|pixel| f32::from(pixel) / 256.0);
-        for bytes in [bundle.int8_onnx(), bundle.float_onnx()] {
+        for bytes in [bundle.int8_onnx().unwrap(), bundle.float_onnx()] {
             let one = compile(bytes, 1).unwrap();
             let one_by_one = (1..4).map(|seed| {
                 let inputs = [real(seed).collect(), real(seed + 3).collect()];

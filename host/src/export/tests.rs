@@ -50,12 +50,15 @@ fn metadata_says_where_a_file_comes_from() {
     let bundle = bundle(3);
     for bytes in [
         bundle.float_onnx(),
-        bundle.int8_onnx(),
-        bundle.encoder_onnx(),
+        bundle.int8_onnx().unwrap(),
+        bundle.encoder_onnx().unwrap(),
     ] {
         let value = |key| read::metadata(bytes, key).unwrap().unwrap();
         assert_eq!(value("onelook.config_hash"), "c0ffee");
-        assert_eq!(value("onelook.model_sha256"), sha256(bundle.model()));
+        assert_eq!(
+            value("onelook.model_sha256"),
+            sha256(bundle.model().unwrap())
+        );
         assert!(value("onelook.certificate").contains("< 2^24"));
     }
 }
@@ -65,7 +68,7 @@ fn files_of_two_exports_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     bundle(4).write(folder.path()).unwrap();
     let other = bundle(5);
-    write_whole(&folder.path().join(MODEL_INT8), other.int8_onnx()).unwrap();
+    write_whole(&folder.path().join(MODEL_INT8), other.int8_onnx().unwrap()).unwrap();
     let error = Bundle::read(folder.path()).unwrap_err().to_string();
     assert!(
         error.contains("model-int8.onnx does not belong to"),

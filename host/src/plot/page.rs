@@ -96,7 +96,7 @@ pub fn html(report: &Report, figures: &[Shown]) -> String {
                 h2 { "Accuracy" }
                 (accuracy(report))
                 (of(&[Kind::Accuracy]))
-                (unknown(report.calibration.as_ref()))
+                (unknown(report.calibration.as_ref(), report.network.device.is_none()))
                 (of(&[Kind::Threshold]))
                 h2 { "Parity" }
                 (parity(&report.parity))
@@ -127,13 +127,17 @@ fn figure(shown: &Shown) -> Markup {
 }
 
 fn network(network: &Network) -> Markup {
-    let rows = [
+    let mut rows = vec![
         ("parameters", thousands(network.parameters)),
         ("multiply-accumulates of one image", thousands(network.macs)),
-        ("model file, bytes", thousands(network.model_bytes)),
-        ("arena (activations), bytes", thousands(network.arena_bytes)),
-        ("embedding, bytes", thousands(network.embedding_bytes)),
     ];
+    if let Some(device) = network.device {
+        rows.extend([
+            ("model file, bytes", thousands(device.model_bytes)),
+            ("arena (activations), bytes", thousands(device.arena_bytes)),
+            ("embedding, bytes", thousands(device.embedding_bytes)),
+        ]);
+    }
     html! {
         h2 { "Network " code { (network.preset) } }
         table { @for (name, value) in rows { tr { td { (name) } td { (value) } } } }
@@ -196,10 +200,12 @@ fn accuracy(report: &Report) -> Markup {
     }
 }
 
-fn unknown(calibration: Option<&CalibrationReport>) -> Markup {
+fn unknown(calibration: Option<&CalibrationReport>, stays_float: bool) -> Markup {
     html! {
         h2 { "Unknown marks" }
-        @if let Some(CalibrationReport { far_ppm, rows, .. }) = calibration {
+        @if stays_float {
+            p { "Not measured: the network stays in floating point." }
+        } @else if let Some(CalibrationReport { far_ppm, rows, .. }) = calibration {
             table {
                 thead { tr {
                     th { "classes" }
@@ -223,10 +229,14 @@ fn parity(parity: &VerifyReport) -> Markup {
     let equal = parity.verdict() == Verdict::Equal;
     html! {
         p {
-            @if equal { span.good { "Equal, bit for bit" } } @else { span.bad { "Engines disagree" } }
+            @if !equal { span.bad { "Engines disagree" } }
+            @else if parity.engines.is_empty() { span.good { "Equal, within the tolerance" } }
+            @else { span.good { "Equal, bit for bit" } }
             ": " (thousands(parity.pairs)) " pairs of images, against the device's own code."
         }
-        table {
+        @if parity.engines.is_empty() {
+            ul { @for report in &parity.float { li { (report) } } }
+        } @else { table {
             thead { tr {
                 th { "engine" } th { "differing logits" } th { "differing embeddings" }
                 th { "differing decisions" } th { "seconds" }
@@ -236,7 +246,7 @@ fn parity(parity: &VerifyReport) -> Markup {
                 td { (engine.differing_embeddings) } td { (engine.differing_decisions) }
                 td { (format!("{:.1}", engine.seconds)) }
             } } }
-        }
+        } }
         p.note { "Model " code { (parity.model_sha256) } }
     }
 }

@@ -7,7 +7,7 @@
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::TrainError;
-use super::net::Parameter;
+use super::net::{Parameter, Role};
 
 /// One row of weights for every class.
 #[derive(Debug)]
@@ -51,11 +51,16 @@ impl Classifier {
 
     /// What the optimizer trains.
     pub(super) fn parameters(&self) -> Vec<Parameter> {
-        [("weight", &self.weight, true), ("bias", &self.bias, false)]
-            .map(|(name, tensor, decayed)| Parameter {
+        let parameters = [
+            ("weight", &self.weight, Role::Linear),
+            ("bias", &self.bias, Role::Rest),
+        ];
+        parameters
+            .map(|(name, tensor, role)| Parameter {
                 name: format!("classifier.{name}"),
                 tensor: tensor.shallow_clone(),
-                decayed,
+                role,
+                layer: usize::MAX,
             })
             .into()
     }

@@ -50,6 +50,22 @@ fn pair_cross_entropy(logits: &Tensor) -> Result<Tensor, TrainError> {
     Ok(pairs)
 }
 
+/// Mean binary cross-entropy of pairs that were drawn half and half (Koch et al. 2015, section 3.2): `[n]`
+/// logits, `[n]` ones where both show one character.
+///
+/// # Errors
+/// [`TrainError::Torch`] when libtorch refuses.
+pub fn pair_loss(logits: &Tensor, same: &Tensor) -> Result<Tensor, TrainError> {
+    let none: Option<Tensor> = None;
+    let loss = logits.f_binary_cross_entropy_with_logits(
+        same,
+        none.as_ref(),
+        none.as_ref(),
+        Reduction::Mean,
+    )?;
+    Ok(loss)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

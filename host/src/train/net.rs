@@ -8,7 +8,7 @@ use shared::shape::Hwc;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
-use crate::config::Precision;
+use crate::config::{Init, Precision};
 use crate::float_net::{FloatFilters, FloatHead, FloatNet};
 use crate::spec::{Activation, LayerSpec, NetSpec, Norm, WeightShape};
 
@@ -62,15 +62,38 @@ enum Normalization {
     Bias(Tensor),
 }
 
-/// A named tensor of the network; `decayed` says whether weight decay applies to it.
+/// A named tensor of the network.
 #[derive(Debug)]
 pub struct Parameter {
     /// Name in checkpoints.
     pub name: String,
     /// The tensor itself, shared with the network.
     pub tensor: Tensor,
-    /// Weights of layers are decayed; scales, biases and the head are not.
-    pub decayed: bool,
+    /// What it is, for who decays weights.
+    pub role: Role,
+    /// Number of its layer among those with weights; the head is the last.
+    pub layer: usize,
+}
+
+/// What a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Weights of a convolution.
+    Kernel,
+    /// Weights of a fully connected layer.
+    Linear,
+    /// Weights of the head.
+    Head,
+    /// Scales and biases.
+    Rest,
+}
+
+impl Role {
+    /// Weights of the encoder.
+    #[must_use]
+    pub const fn is_weight(self) -> bool {
+        matches!(self, Self::Kernel | Self::Linear)
+    }
 }
 
 impl Net {
@@ -80,22 +103,35 @@ impl Net {
     /// # Errors
     /// [`TrainError`] when layers do not fit or libtorch refuses.
     pub fn new(spec: &NetSpec, precision: Precision, device: Device) -> Result<Self, TrainError> {
+        Self::starting_as(Init::He, spec, precision, device)
+    }
+
+    /// As [`Self::new`], with weights and biases that start as `init` says.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn starting_as(
+        init: Init,
+        spec: &NetSpec,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let options = (Kind::Float, device);
         let mut filters = Vec::new();
         for (index, shape, _) in spec.weights()? {
             if let Some((norm, _)) = spec.layers[index].tail() {
-                filters.push(Filters::new(shape, norm, options)?);
+                let start = Start::of(init, role(&spec.layers[index]), shape);
+                filters.push(Filters::new(shape, norm, start, options)?);
             }
         }
         let d = spec.embedding()?.len() as i64;
-        // A logit spread of a few units at the start, whatever the length of the embedding.
-        let head_weight = Tensor::f_full([d], -8.0 / d as f64, options)?;
+        let (head_weight, head_bias) = head(init, d, options)?;
         Ok(Self {
             spec: spec.clone(),
             kind: kind(precision),
             filters,
             head_weight: head_weight.set_requires_grad(true),
-            head_bias: Tensor::f_zeros([], options)?.set_requires_grad(true),
+            head_bias: head_bias.set_requires_grad(true),
         })
     }
 
@@ -172,29 +208,52 @@ impl Net {
             .f_add(&self.head_bias)?)
     }
 
+    /// Logits of `n` pairs: `[n][d]`, `[n][d]` to `[n]`.
+    ///
+    /// # Errors
+    /// [`TrainError::Torch`] when libtorch refuses.
+    pub fn pair_logits(&self, first: &Tensor, second: &Tensor) -> Result<Tensor, TrainError> {
+        let differences = (first - second).f_abs()?; // [n, d]
+        Ok(differences
+            .f_matmul(&self.head_weight)?
+            .f_add(&self.head_bias)?)
+    }
+
     /// What the optimizer trains, in a fixed order.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut all = Vec::new();
-        let mut push = |name: String, tensor: &Tensor, decayed| {
+        let mut push = |layer, name: String, tensor: &Tensor, role| {
             all.push(Parameter {
                 name,
                 tensor: tensor.shallow_clone(),
-                decayed,
+                role,
+                layer,
             });
         };
-        for (index, filters) in self.filters.iter().enumerate() {
-            push(name(index, "weight"), &filters.weight, true);
+        let layers = self
+            .spec
+            .layers
+            .iter()
+            .filter(|layer| layer.tail().is_some());
+        for (index, (filters, layer)) in self.filters.iter().zip(layers).enumerate() {
+            push(index, name(index, "weight"), &filters.weight, role(layer));
             match &filters.norm {
                 Normalization::Batch { gamma, beta, .. } => {
-                    push(name(index, "gamma"), gamma, false);
-                    push(name(index, "beta"), beta, false);
+                    push(index, name(index, "gamma"), gamma, Role::Rest);
+                    push(index, name(index, "beta"), beta, Role::Rest);
                 }
-                Normalization::Bias(bias) => push(name(index, "bias"), bias, false),
+                Normalization::Bias(bias) => push(index, name(index, "bias"), bias, Role::Rest),
             }
         }
-        push("head.weight".to_owned(), &self.head_weight, false);
-        push("head.bias".to_owned(), &self.head_bias, false);
+        let head = self.filters.len();
+        push(
+            head,
+            "head.weight".to_owned(),
+            &self.head_weight,
+            Role::Head,
+        );
+        push(head, "head.bias".to_owned(), &self.head_bias, Role::Rest);
         all
     }
 
@@ -236,6 +295,59 @@ impl Net {
     }
 }
 
+/// What the weights of a layer are.
+const fn role(layer: &LayerSpec) -> Role {
+    match layer {
+        LayerSpec::Linear { .. } => Role::Linear,
+        _ => Role::Kernel,
+    }
+}
+
+/// Deviation of a layer's weights at the start, mean and deviation of its biases.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    weight: f64,
+    bias: [f64; 2],
+}
+
+impl Start {
+    fn of(init: Init, role: Role, shape: WeightShape) -> Self {
+        match init {
+            Init::He => Self {
+                weight: (2.0 / shape.taps() as f64).sqrt(),
+                bias: [0.0; 2],
+            },
+            Init::Koch | Init::Seed => Self {
+                weight: match (init, role) {
+                    (Init::Koch, Role::Linear) => 0.2,
+                    _ => 0.01,
+                },
+                bias: [0.5, 0.01],
+            },
+        }
+    }
+}
+
+/// Weights and bias of the head at the start.
+fn head(init: Init, d: i64, options: (Kind, Device)) -> Result<(Tensor, Tensor), TrainError> {
+    let normal = |shape: &[i64], deviation: f64| {
+        Ok::<_, TrainError>(Tensor::f_randn(shape, options)? * deviation)
+    };
+    Ok(match init {
+        // A logit spread of a few units at the start, whatever the length of the embedding.
+        Init::He => (
+            Tensor::f_full([d], -8.0 / d as f64, options)?,
+            Tensor::f_zeros([], options)?,
+        ),
+        Init::Koch => (normal(&[d], 0.2)?, normal(&[], 0.01)? + 0.5),
+        // The post leaves the weights to its library: Glorot and Bengio 2010.
+        Init::Seed => (
+            normal(&[d], (2.0 / (d + 1) as f64).sqrt())?,
+            normal(&[], 0.01)? + 0.5,
+        ),
+    })
+}
+
 /// Number format of convolutions.
 const fn kind(precision: Precision) -> Kind {
     match precision {
@@ -261,9 +373,13 @@ fn name(index: usize, what: &str) -> String {
 }
 
 impl Filters {
-    fn new(shape: WeightShape, norm: Norm, options: (Kind, Device)) -> Result<Self, TrainError> {
-        let std = (2.0 / shape.taps() as f64).sqrt();
-        let weight = Tensor::f_randn(dims(shape), options)? * std;
+    fn new(
+        shape: WeightShape,
+        norm: Norm,
+        start: Start,
+        options: (Kind, Device),
+    ) -> Result<Self, TrainError> {
+        let weight = Tensor::f_randn(dims(shape), options)? * start.weight;
         let c_out = shape.c_out as i64;
         let norm = match norm {
             Norm::Batch => Normalization::Batch {
@@ -273,7 +389,12 @@ impl Filters {
                 variance: Tensor::f_ones([c_out], options)?,
             },
             Norm::None => {
-                let bias = Tensor::f_zeros([c_out], options)?;
+                let [mean, deviation] = start.bias;
+                let bias = match deviation {
+                    // Draws nothing: networks of before start as they did.
+                    0.0 => Tensor::f_full([c_out], mean, options)?,
+                    _ => Tensor::f_randn([c_out], options)? * deviation + mean,
+                };
                 Normalization::Bias(bias.set_requires_grad(true))
             }
         };

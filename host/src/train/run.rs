@@ -15,9 +15,10 @@ use tch::Device;
 use super::TrainError;
 use super::batch::{Batch, Batches};
 use super::metrics::{self, METRICS_FILE, Metrics};
+use super::pairs::{PairBatch, Pairs};
 use super::state::{Progress, State, Trained};
 use super::validate::accuracy;
-use crate::config::Config;
+use crate::config::{Config, Selection};
 use crate::dataset::Background;
 use crate::trials::{self, TrialSet};
 
@@ -48,6 +49,23 @@ pub struct Session<'a> {
     pub interrupted: &'a AtomicBool,
 }
 
+/// What one step learns from.
+#[derive(Debug)]
+pub(super) enum Lesson {
+    Episodes(Batch),
+    Pairs(PairBatch),
+}
+
+impl Lesson {
+    /// Images that the network sees.
+    fn images(&self) -> usize {
+        match self {
+            Self::Episodes(batch) => batch.n_drawers * batch.n_classes,
+            Self::Pairs(batch) => 2 * batch.same.len(),
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -75,21 +93,14 @@ impl Session<'_> {
         } else {
             crate::files::write_whole(&self.folder.join(METRICS_FILE), b"")?;
         }
-        let train = &self.config.train;
-        let network = self.config.network()?;
-        let mut batches = Batches::new(
-            self.background.training(),
-            train,
-            &self.config.augment,
-            &network,
-        );
+        let mut lesson = self.lessons()?;
         let first = state.progress.step;
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(PREFETCH);
             scope.spawn(move || {
                 // Ends when the receiver is gone.
                 let mut step = first;
-                while sender.send(batches.batch(step)).is_ok() {
+                while sender.send(lesson(step)).is_ok() {
                     step += 1;
                 }
             });
@@ -97,10 +108,28 @@ impl Session<'_> {
         })
     }
 
-    fn steps(&self, state: &mut State, batches: Receiver<Batch>) -> Result<Outcome, TrainError> {
+    /// What step `k` learns from, for any `k`.
+    fn lessons(&self) -> Result<Box<dyn FnMut(usize) -> Lesson + Send + '_>, TrainError> {
+        let Config { train, augment, .. } = self.config;
+        let network = self.config.network()?;
+        let data = self.background.training();
+        Ok(match &self.config.pairs {
+            Some(pairs) => {
+                let pairs = Pairs::new(data, pairs, train.seed, augment, &network);
+                let mut pairs = pairs.ok_or(TrainError::NothingToPair)?;
+                Box::new(move |step| Lesson::Pairs(pairs.batch(step)))
+            }
+            None => {
+                let mut batches = Batches::new(data, train, augment, &network);
+                Box::new(move |step| Lesson::Episodes(batches.batch(step)))
+            }
+        })
+    }
+
+    fn steps(&self, state: &mut State, lessons: Receiver<Lesson>) -> Result<Outcome, TrainError> {
         let bar = progress_bar();
         let mut sitting = Sitting::new(&state.progress);
-        while !state.progress.schedule.is_over() {
+        while !state.progress.schedule.is_over() && !self.is_out_of_patience(&state.progress) {
             if self.interrupted.load(Ordering::Relaxed) {
                 state.save(&self.folder.join(RESUME_FILE))?;
                 bar.abandon();
@@ -109,15 +138,11 @@ impl Session<'_> {
                 });
             }
             let started = Instant::now();
-            let batch = batches.recv().map_err(|_| TrainError::Batches)?;
+            let lesson = lessons.recv().map_err(|_| TrainError::Batches)?;
             let before = state.progress.schedule.fraction();
-            let loss = state.step(&batch, self.config)?;
-            sitting.count(
-                &mut state.progress,
-                batch.n_drawers * batch.n_classes,
-                loss,
-                started.elapsed(),
-            );
+            let loss = state.step(&lesson, self.config)?;
+            let took = started.elapsed();
+            sitting.count(&mut state.progress, lesson.images(), loss, took);
             let Progress { step, seconds, .. } = state.progress;
             state
                 .progress
@@ -126,7 +151,7 @@ impl Session<'_> {
             let after = state.progress.schedule.fraction();
             bar.set_position((after * BAR_LENGTH as f64) as u64);
             bar.set_message(sitting.message(&state.progress));
-            if self.validation_is_due(before, after) {
+            if self.validation_is_due(&state.progress, [before, after]) {
                 let metrics = self.validate(state, &mut sitting)?;
                 bar.suspend(|| eprintln!("{metrics}"));
                 state.save(&self.folder.join(RESUME_FILE))?;
@@ -140,10 +165,20 @@ impl Session<'_> {
         state.finish().map(Outcome::Finished)
     }
 
-    /// Evenly spread over the run, the last one at its end.
-    fn validation_is_due(&self, before: f64, after: f64) -> bool {
+    /// Evenly spread over the run, the last one at its end; with pairs after so many steps, and at the end.
+    fn validation_is_due(&self, progress: &Progress, [before, after]: [f64; 2]) -> bool {
+        if let Some(pairs) = &self.config.pairs {
+            let due = progress.step.is_multiple_of(pairs.validate_every);
+            return due || progress.schedule.is_over();
+        }
         let done = |fraction: f64| (fraction * self.config.train.validations as f64 + 1e-6) as u64;
         done(after) > done(before)
+    }
+
+    /// Whether validations have not become better for long enough.
+    fn is_out_of_patience(&self, progress: &Progress) -> bool {
+        let patience = self.config.pairs.as_ref().map_or(0, |pairs| pairs.patience);
+        patience > 0 && progress.since_best >= patience
     }
 
     fn validate(&self, state: &mut State, sitting: &mut Sitting) -> Result<Metrics, TrainError> {
@@ -158,9 +193,7 @@ impl Session<'_> {
         let metrics = Metrics {
             step: progress.step,
             loss: sitting.take_mean_loss(),
-            learning_rate: progress
-                .schedule
-                .learning_rate(&self.config.train, progress.step),
+            learning_rate: progress.schedule.pace(self.config, progress.step).rate,
             validation_accuracy: validated.mean,
             validation_standard_error: validated.standard_error,
             unaveraged_accuracy: unaveraged,
@@ -173,13 +206,13 @@ impl Session<'_> {
 
     fn trials(&self) -> Result<TrialSet, TrainError> {
         let n_trials = self.config.train.validation_trials;
-        Ok(trials::within_alphabet(
-            self.background.validation(),
-            20,
-            1,
-            n_trials,
-            VALIDATION_SEED,
-        )?)
+        let held_out = self.background.validation();
+        let selection = self.config.pairs.as_ref().map(|pairs| pairs.selection);
+        Ok(match selection {
+            None => trials::within_alphabet(held_out, 20, 1, n_trials, VALIDATION_SEED),
+            Some(Selection::Runs) => trials::runs(held_out, 20, n_trials, VALIDATION_SEED),
+            Some(Selection::Mixed) => trials::mixed(held_out, 20, 1, n_trials, VALIDATION_SEED),
+        }?)
     }
 }
 

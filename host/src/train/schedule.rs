@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::TrainConfig;
+use super::optimizer::Pace;
+use crate::config::{Config, PairOptimizer, TrainConfig};
 
 /// Steps before the first measurement: the first ones are slow, libtorch is warming up.
 const WARM_UP: usize = 10;
@@ -72,12 +73,33 @@ impl Schedule {
         (self.measured_step, self.measured_seconds) = (step, seconds);
     }
 
-    /// Linear rise over `warmup` steps, then half a cosine down to zero.
+    /// How far step `step` goes. Episodes: a linear rise over `warmup` steps, then half a cosine down to
+    /// zero. Pairs: as their optimizer says.
     #[must_use]
-    pub fn learning_rate(&self, train: &TrainConfig, step: usize) -> f64 {
-        let rise = ((step + 1) as f64 / train.warmup.max(1) as f64).min(1.0);
-        let fall = 0.5 * (1.0 + (std::f64::consts::PI * self.fraction()).cos());
-        train.learning_rate * rise * fall
+    pub fn pace(&self, config: &Config, step: usize) -> Pace {
+        let train = &config.train;
+        let even = Pace {
+            rate: train.learning_rate,
+            risen: 1.0,
+        };
+        let Some(pairs) = &config.pairs else {
+            let rise = ((step + 1) as f64 / train.warmup.max(1) as f64).min(1.0);
+            let fall = 0.5 * (1.0 + (std::f64::consts::PI * self.fraction()).cos());
+            return Pace {
+                rate: train.learning_rate * rise * fall,
+                ..even
+            };
+        };
+        match pairs.optimizer {
+            PairOptimizer::Adam { .. } => even,
+            PairOptimizer::Momentum { rise, decay, .. } => {
+                let epoch = (step / pairs.epoch().unwrap_or(1)) as f64;
+                Pace {
+                    rate: train.learning_rate * decay.powf(epoch),
+                    risen: (epoch / rise.max(1) as f64).min(1.0),
+                }
+            }
+        }
     }
 }
 
@@ -98,7 +120,25 @@ mod tests {
             schedule.advance(&train, step, 1e6);
         }
         assert_eq!(step, 7);
-        assert!(schedule.learning_rate(&train, step).abs() < 1e-9);
+        let config = Config {
+            train,
+            ..Config::preset("micro").unwrap()
+        };
+        assert!(schedule.pace(&config, step).rate.abs() < 1e-9);
+    }
+
+    /// Koch et al. 2015, section 3.2.
+    #[test]
+    fn an_epoch_slows_down_and_momentum_rises() {
+        let config = Config::preset("koch").unwrap();
+        let schedule = Schedule::new(&config.train);
+        let epoch = config.pairs.as_ref().unwrap().epoch().unwrap();
+        let pace = |step| schedule.pace(&config, step);
+        assert_eq!(pace(0), pace(epoch - 1));
+        let (first, third) = (pace(0), pace(2 * epoch));
+        assert!((third.rate / first.rate - 0.99 * 0.99).abs() < 1e-12);
+        assert!(first.risen == 0.0 && (third.risen - 0.1).abs() < 1e-12);
+        assert!((pace(40 * epoch).risen - 1.0).abs() < 1e-12);
     }
 
     /// A machine that is four times slower in the first half still ends in time.

@@ -11,13 +11,15 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::batch::Batch;
 use super::classifier::Classifier;
 use super::ema::Average;
-use super::loss::loss;
+use super::loss::{loss, pair_loss};
 use super::net::{Mode, Net};
-use super::optimizer::AdamW;
+use super::optimizer::Optimizer;
+use super::pairs::PairBatch;
+use super::run::Lesson;
 use super::schedule::Schedule;
 use super::teacher::{self, Teachers};
 use super::{TrainError, checkpoint};
-use crate::config::{Config, Precision, TrainConfig};
+use crate::config::{Config, Init, Precision, TrainConfig};
 use crate::float_net::FloatNet;
 
 /// Keeps the draws of dropout apart from those of batches.
@@ -36,6 +38,9 @@ pub struct Progress {
     pub best_accuracy: f64,
     /// Its step.
     pub best_step: usize,
+    /// Validations since one was better than all before.
+    #[serde(default)]
+    pub since_best: usize,
     /// Images per second of the last sitting, data pipeline included.
     pub images_per_second: f64,
     /// Hash of the configuration, so that a checkpoint is not continued with another.
@@ -60,7 +65,7 @@ pub(super) struct State {
     /// Trained beside the network where the configuration wants it.
     classifier: Option<Classifier>,
     teachers: Teachers,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     /// What is validated and exported instead of the network, where the configuration wants it.
     average: Option<Average>,
     /// Copy of the exported network at its best validation.
@@ -84,7 +89,8 @@ impl State {
         tch::manual_seed(train.seed.cast_signed());
         let precision = train.precision.resolve();
         let spec = config.network()?;
-        let net = Net::new(&spec, precision, device)?;
+        let init = config.pairs.as_ref().map_or(Init::He, |pairs| pairs.init);
+        let net = Net::starting_as(init, &spec, precision, device)?;
         let classifier = if train.class_loss > 0.0 {
             let d = spec.embedding()?.len();
             Some(Classifier::new(n_labels, d, device)?)
@@ -106,7 +112,7 @@ impl State {
             .map(|(name, tensor)| (format!("best.{name}"), tensor.detach().copy()));
         Ok(Self {
             best: best.collect(),
-            optimizer: AdamW::new(parameters, train.weight_decay),
+            optimizer: Optimizer::new(parameters, config),
             classifier,
             teachers,
             net,
@@ -183,17 +189,13 @@ impl State {
     }
 
     /// One optimizer step; returns the loss.
-    pub(super) fn step(&mut self, batch: &Batch, config: &Config) -> Result<f64, TrainError> {
-        let images = images(&batch.images, self.net.spec().input_side, self.device)?;
-        let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
-        let embeddings = self.drop_out(embeddings, &config.train)?;
-        let taught = self.teachers.embed(&images)?;
-        let loss = self.total_loss(&embeddings, &taught, batch, &config.train)?;
-        let rate = self
-            .progress
-            .schedule
-            .learning_rate(&config.train, self.progress.step);
-        self.optimizer.minimize(&loss, rate)?;
+    pub(super) fn step(&mut self, lesson: &Lesson, config: &Config) -> Result<f64, TrainError> {
+        let loss = match lesson {
+            Lesson::Episodes(batch) => self.episode_loss(batch, config)?,
+            Lesson::Pairs(batch) => self.pair_loss(batch, config)?,
+        };
+        let pace = self.progress.schedule.pace(config, self.progress.step);
+        self.optimizer.minimize(&loss, pace)?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
             return Err(TrainError::Diverged {
@@ -206,6 +208,26 @@ impl State {
             average.update(&self.net, self.progress.step)?;
         }
         Ok(value)
+    }
+
+    fn episode_loss(&self, batch: &Batch, config: &Config) -> Result<Tensor, TrainError> {
+        let images = images(&batch.images, self.net.spec().input_side, self.device)?;
+        let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
+        let embeddings = self.drop_out(embeddings, &config.train)?;
+        let taught = self.teachers.embed(&images)?;
+        self.total_loss(&embeddings, &taught, batch, &config.train)
+    }
+
+    /// The twins see all first and all second images in one pass.
+    fn pair_loss(&self, batch: &PairBatch, config: &Config) -> Result<Tensor, TrainError> {
+        let images = images(&batch.images, self.net.spec().input_side, self.device)?;
+        let embeddings = self.net.embed(&images, Mode::Train)?; // [2 * n, d]
+        let embeddings = self.drop_out(embeddings, &config.train)?;
+        let n = batch.same.len() as i64;
+        let (first, second) = (embeddings.f_narrow(0, 0, n)?, embeddings.f_narrow(0, n, n)?);
+        let same = Tensor::f_from_slice(&batch.same)?.to_device(self.device);
+        let loss = pair_loss(&self.net.pair_logits(&first, &second)?, &same)?;
+        Ok(loss * config.train.pair_loss)
     }
 
     /// That of the head and that of the classifier, as far as the configuration wants them; `taught` are
@@ -275,6 +297,10 @@ impl State {
 
     /// Remembers the network when no validation was better so far.
     pub(super) fn keep_if_best(&mut self, accuracy: f64) -> Result<(), TrainError> {
+        self.progress.since_best += 1;
+        if accuracy > self.progress.best_accuracy {
+            self.progress.since_best = 0;
+        }
         if accuracy >= self.progress.best_accuracy {
             self.progress.best_accuracy = accuracy;
             self.progress.best_step = self.progress.step;

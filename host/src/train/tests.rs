@@ -9,7 +9,7 @@ use super::metrics::METRICS_FILE;
 use super::net::Net;
 use super::{Outcome, Session, TrainError, Trained};
 use crate::checkpoint::{self, CHECKPOINT};
-use crate::config::{Config, Precision};
+use crate::config::{Config, LayerRule, PairOptimizer, Precision};
 use crate::dataset::Background;
 use crate::glyphs;
 
@@ -91,8 +91,97 @@ fn without_times(folder: &Path) -> Vec<(u64, String)> {
     lines.lines().map(line).collect()
 }
 
+/// A network as the paper's, on a set of pairs that it sees several times.
+const TINY_PAIRS: &str = r#"
+preset = "koch"
+
+[train]
+steps = 200
+learning_rate = 0.01
+dropout = 0.1
+threads = 1
+validation_trials = 20
+
+[pairs]
+count = 60
+copies = 2
+batch = 8
+validate_every = 15
+patience = 0
+
+[network]
+input_side = 16
+layers = [
+    { op = "conv", c_out = 4, kernel = 3, stride = 2, pad = 1, norm = "none" },
+    { op = "max_pool", kernel = 2, stride = 2 },
+    { op = "linear", c_out = 6, norm = "none", activation = "sigmoid" },
+]
+"#;
+
 #[test]
 fn resuming_changes_nothing() {
+    resumed_is_uninterrupted(&Config::parse(TINY).unwrap());
+}
+
+#[test]
+fn resuming_with_momentum_changes_nothing() {
+    resumed_is_uninterrupted(&Config::parse(TINY_PAIRS).unwrap());
+}
+
+#[test]
+fn resuming_with_layers_of_their_own_changes_nothing() {
+    let mut config = Config::parse(TINY_PAIRS).unwrap();
+    let pairs = config.pairs.as_mut().unwrap();
+    if let PairOptimizer::Momentum { layers, .. } = &mut pairs.optimizer {
+        *layers = [0.02, 0.005, 0.01].map(layer_rule).into();
+    }
+    config.check().unwrap();
+    resumed_is_uninterrupted(&config);
+}
+
+#[test]
+fn resuming_with_adam_and_new_pairs_changes_nothing() {
+    let text = TINY_PAIRS.replace("preset = \"koch\"", "preset = \"seed\"");
+    let text = text.replace("count = 60\ncopies = 2\n", "");
+    resumed_is_uninterrupted(&Config::parse(&text).unwrap());
+}
+
+fn layer_rule(learning_rate: f64) -> LayerRule {
+    LayerRule {
+        learning_rate,
+        momentum: 0.7,
+        l2: 1e-3,
+    }
+}
+
+/// Without a better validation training stops, and what was best is kept.
+#[test]
+fn patience_ends() {
+    let mut config = Config::parse(TINY_PAIRS).unwrap();
+    config.train.learning_rate = 1e-9;
+    let pairs = config.pairs.as_mut().unwrap();
+    (pairs.patience, pairs.optimizer) = (
+        3,
+        PairOptimizer::Adam {
+            l2: 0.0,
+            l2_linear: 0.0,
+        },
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let never = AtomicBool::new(false);
+    let outcome = run(&config, folder.path(), &background(), &never, false).unwrap();
+    let progress = finished(outcome).progress;
+    // Nothing moves, so that no validation is better than the first.
+    assert!(
+        progress.since_best == 3 && progress.step <= 60,
+        "{progress:?}"
+    );
+}
+
+fn resumed_is_uninterrupted(config: &Config) {
+    let train = |folder: &Path, background: &Background, interrupted: &AtomicBool, resume| {
+        run(config, folder, background, interrupted, resume).unwrap()
+    };
     let background = background();
     let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let never = AtomicBool::new(false);

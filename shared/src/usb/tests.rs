@@ -226,8 +226,10 @@ fn what_is_not_known_is_refused_and_nothing_ever_panics() {
     ] {
         assert_eq!(control.setup(packet), Step::Stall, "{packet:?}");
     }
-    for kind in 0..=255 {
-        for number in 0..64 {
+    // Interpreted, the whole takes a quarter of an hour.
+    let step = if cfg!(miri) { 37 } else { 1 };
+    for kind in (0..=255).step_by(step) {
+        for number in (0..64).step_by(step) {
             for value in [0, 1, 0x0100, 0x0200, 0x0301, 0xffff] {
                 for length in [0, 1, 7, 64, 0xffff] {
                     control.setup(request(kind, number, value, 0, length));

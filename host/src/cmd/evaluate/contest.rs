@@ -15,7 +15,7 @@ use crate::baseline::{self, Baseline};
 use crate::cmd::{Failure, spinner};
 use crate::engine::device::Device;
 use crate::engine::float::Float;
-use crate::engine::graph::GraphEncoder;
+use crate::engine::graph::{FloatGraphEncoder, GraphEncoder};
 use crate::engine::onnxruntime::{Level, Onnxruntime};
 use crate::engine::shared::Shared;
 use crate::engine::tract::Tract;
@@ -123,6 +123,14 @@ impl Contest<'_> {
                 let net = bundle.float_net().map_err(Failure::work)?;
                 self.embed(&Float::new(&net).map_err(Failure::work)?)
             }
+            EngineName::FloatOrt => {
+                let net = bundle.float_net().map_err(Failure::work)?;
+                let library = tools::onnxruntime::provide(&Progress::stderr());
+                let library = library.map_err(Failure::work)?;
+                let ort = Onnxruntime::of(bundle, &library, Level::All, &[Graph::FloatEncoder]);
+                let ort = ort.map_err(Failure::work)?;
+                self.embed(&FloatGraphEncoder::new(&ort, &net).map_err(Failure::work)?)
+            }
             EngineName::Shared => self.embed(&self.shared()?),
             EngineName::Tract => {
                 let tract = Tract::of(bundle, &[Graph::Encoder]).map_err(Failure::work)?;
@@ -159,13 +167,14 @@ impl Contest<'_> {
     fn on_device(&self) -> Result<Vec<Evaluation>, Failure> {
         let device = Device::provide(AN386, &Progress::stderr()).map_err(Failure::work)?;
         let view = self.bundle.view().map_err(Failure::work)?;
+        let model = self.bundle.model().map_err(Failure::work)?;
         let unit = self.shared()?.unit();
         let evaluations = self.material.drawn.iter().map(|Drawn { set, .. }| {
             let bar = ProgressBar::new(set.trials.len() as u64);
             let style =
                 ProgressStyle::with_template("on the device {bar:30} {pos}/{len}  {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            let logits = device.answer(&view, self.bundle.model(), set, &bar);
+            let logits = device.answer(&view, model, set, &bar);
             bar.finish_and_clear();
             let logits = logits.map_err(Failure::work)?;
             Ok(tally(set, device.name(), &logits, unit))
@@ -356,8 +365,7 @@ fn agreement(
         engine: got.engine.clone(),
         trials: got.digests.len(),
         differing_decisions: chosen.clone().filter(|((a, b), _)| a != b).count(),
-        differing_logits: (name != EngineName::Float)
-            .then(|| logits.filter(|(a, b)| a != b).count()),
+        differing_logits: (!name.is_float()).then(|| logits.filter(|(a, b)| a != b).count()),
         right_by_shared_only: only(true),
         right_by_engine_only: only(false),
     }
