@@ -11,6 +11,7 @@ mod doctor;
 mod download;
 mod evaluate;
 mod export;
+mod heads;
 mod import;
 mod inspect;
 #[cfg(not(feature = "train"))]
@@ -99,6 +100,8 @@ enum Command {
     Import(import::Args),
     /// Measure N-way one-shot accuracy of an exported model.
     Evaluate(evaluate::Args),
+    /// Train one encoder under several heads, siamese, matching, a classifier's, and compare them.
+    Heads(heads::Args),
     /// Draw the figures of a run, as SVG and PNG with their numbers, and a page that shows them.
     Plot(plot::Args),
     /// Write drawings as a cheap camera would see them: slanting, unevenly lit, blurred, noisy.
@@ -137,6 +140,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Heads(args) => heads::run(&args),
             Command::Plot(args) => plot::run(&args),
             Command::CaptureSim(args) => capture_sim::run(&args),
             Command::Verify(args) => verify::run(&args),

@@ -17,6 +17,7 @@
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
 //! | [`live`]                                                 | a device in a browser                           |
 //! | [`signing`]                                              | who may send models to a device                 |
+//! | [`heads`]                                                | heads that are compared over one encoder        |
 //! | [`report`], [`plot`], [`cmd`]                            | figures in words, in pictures; the command line |
 
 pub mod augment;
@@ -37,6 +38,7 @@ pub mod export;
 pub mod files;
 pub mod float_net;
 pub mod glyphs;
+pub mod heads;
 pub mod image_folder;
 pub mod import;
 pub mod layout;

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`net`] (the network), [`loss`], `classifier`, `teacher`, [`optimizer`], `ema` (what is exported), [`batch`]
 //! and [`pairs`] (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop); `engine` runs what was
-//! trained. These files, and
+//! trained, [`heads`] compares it with other heads. These files, and
 //! no others, name `tch`.
 
 pub mod batch;
@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod classifier;
 mod ema;
 mod engine;
+pub mod heads;
 pub mod loss;
 pub mod metrics;
 pub mod net;

@@ -30,6 +30,8 @@ pub struct Batch {
     pub images: Vec<u8>,
     /// `[n_classes]`, which of all [`Batches::n_labels`] each class is.
     pub labels: Vec<i64>,
+    /// Classes of each episode, which lie side by side.
+    pub episodes: Vec<usize>,
 }
 
 /// Draws batches.
@@ -82,10 +84,14 @@ impl<'d> Batches<'d> {
         let mut alphabets: Vec<&Alphabet> = usable.collect();
         alphabets.shuffle(&mut rng);
         let mut by_drawer = vec![Vec::<u8>::new(); self.n_drawers];
-        let mut labels = Vec::new();
+        let (mut labels, mut episodes) = (Vec::new(), Vec::new());
         let mut missing = self.n_classes;
         for alphabet in alphabets {
             let n_way = self.n_way.min(alphabet.characters.len()).min(missing);
+            if n_way == 0 {
+                break;
+            }
+            episodes.push(n_way);
             labels.extend(self.episode(alphabet, n_way, &mut rng, &mut by_drawer));
             missing -= n_way;
         }
@@ -94,6 +100,7 @@ impl<'d> Batches<'d> {
             n_drawers: self.n_drawers,
             images: by_drawer.concat(),
             labels,
+            episodes,
         }
     }
 
@@ -173,6 +180,7 @@ mod tests {
         let characters: Vec<_> = data.characters().collect();
         let images: Vec<&[u8]> = batch.images.chunks(SIDE * SIDE).collect();
         assert_eq!((batch.n_classes, batch.labels.len()), (15, 15));
+        assert_eq!(batch.episodes, [5, 5, 5]);
         let input = Input {
             shape: Hwc::new(SIDE, SIDE, 1),
             framing: Framing::Picture.into(),

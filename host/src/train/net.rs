@@ -197,12 +197,13 @@ impl Net {
             .f_to_kind(Kind::Float)?) // [n, d]
     }
 
-    /// Logits of every query against every support: `[q][d]`, `[s][d]` to `[q][s]`.
+    /// Logits of every query against every support: `[q][d]`, `[s][d]` to `[q][s]`; or of several trials at once,
+    /// `[t][q][d]`, `[t][s][d]` to `[t][q][s]`.
     ///
     /// # Errors
     /// [`TrainError::Torch`] when libtorch refuses.
     pub fn logits(&self, queries: &Tensor, supports: &Tensor) -> Result<Tensor, TrainError> {
-        let differences = (queries.f_unsqueeze(1)? - supports.f_unsqueeze(0)?).f_abs()?; // [q, s, d]
+        let differences = (queries.f_unsqueeze(-2)? - supports.f_unsqueeze(-3)?).f_abs()?; // [q, s, d]
         Ok(differences
             .f_matmul(&self.head_weight)?
             .f_add(&self.head_bias)?)

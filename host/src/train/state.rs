@@ -213,7 +213,7 @@ impl State {
     fn episode_loss(&self, batch: &Batch, config: &Config) -> Result<Tensor, TrainError> {
         let images = images(&batch.images, self.net.spec().input_side, self.device)?;
         let embeddings = self.net.embed(&images, Mode::Train)?; // [n_drawers * n_classes, d]
-        let embeddings = self.drop_out(embeddings, &config.train)?;
+        let embeddings = drop_out(embeddings, &config.train, self.progress.step)?;
         let taught = self.teachers.embed(&images)?;
         self.total_loss(&embeddings, &taught, batch, &config.train)
     }
@@ -222,7 +222,7 @@ impl State {
     fn pair_loss(&self, batch: &PairBatch, config: &Config) -> Result<Tensor, TrainError> {
         let images = images(&batch.images, self.net.spec().input_side, self.device)?;
         let embeddings = self.net.embed(&images, Mode::Train)?; // [2 * n, d]
-        let embeddings = self.drop_out(embeddings, &config.train)?;
+        let embeddings = drop_out(embeddings, &config.train, self.progress.step)?;
         let n = batch.same.len() as i64;
         let (first, second) = (embeddings.f_narrow(0, 0, n)?, embeddings.f_narrow(0, n, n)?);
         let same = Tensor::f_from_slice(&batch.same)?.to_device(self.device);
@@ -277,24 +277,6 @@ impl State {
         Ok(Tensor::f_stack(&losses, 0)?.f_sum(Kind::Float)? / pairs)
     }
 
-    /// Hides components of all embeddings, the same ones in the whole batch, so that the distance
-    /// does not lean on a few. The draw is keyed by (seed, step).
-    fn drop_out(&self, embeddings: Tensor, train: &TrainConfig) -> Result<Tensor, TrainError> {
-        if train.dropout <= 0.0 {
-            return Ok(embeddings);
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(train.seed ^ DROPOUT_SEED);
-        rng.set_stream(self.progress.step as u64);
-        let kept = 1.0 / (1.0 - train.dropout) as f32;
-        let component = |_| {
-            let hidden = rng.random::<f64>() < train.dropout;
-            if hidden { 0.0 } else { kept }
-        };
-        let mask: Vec<f32> = (0..embeddings.size2()?.1).map(component).collect();
-        let mask = Tensor::f_from_slice(&mask)?.to_device(self.device); // [d]
-        Ok(embeddings.f_mul(&mask)?)
-    }
-
     /// Remembers the network when no validation was better so far.
     pub(super) fn keep_if_best(&mut self, accuracy: f64) -> Result<(), TrainError> {
         self.progress.since_best += 1;
@@ -319,6 +301,28 @@ impl State {
             precision: self.precision,
         })
     }
+}
+
+/// Hides components of all embeddings `[n][d]`, the same ones in the whole batch, so that the distance does not lean
+/// on a few. The draw is keyed by (seed, step).
+pub(super) fn drop_out(
+    embeddings: Tensor,
+    train: &TrainConfig,
+    step: usize,
+) -> Result<Tensor, TrainError> {
+    if train.dropout <= 0.0 {
+        return Ok(embeddings);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(train.seed ^ DROPOUT_SEED);
+    rng.set_stream(step as u64);
+    let kept = 1.0 / (1.0 - train.dropout) as f32;
+    let component = |_| {
+        let hidden = rng.random::<f64>() < train.dropout;
+        if hidden { 0.0 } else { kept }
+    };
+    let mask: Vec<f32> = (0..embeddings.size2()?.1).map(component).collect();
+    let mask = Tensor::f_from_slice(&mask)?.to_device(embeddings.device()); // [d]
+    Ok(embeddings.f_mul(&mask)?)
 }
 
 /// Ink `[n][side][side]` as a tensor of numbers in `0..1`, by the scale of the deployed input.

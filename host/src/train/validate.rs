@@ -41,7 +41,11 @@ pub(super) fn accuracy(
 }
 
 /// Embeddings of every image of `trials`, `[n][d]`.
-fn embed_all(net: &Net, trials: &TrialSet, device: Device) -> Result<Vec<f32>, TrainError> {
+pub(super) fn embed_all(
+    net: &Net,
+    trials: &TrialSet,
+    device: Device,
+) -> Result<Vec<f32>, TrainError> {
     let mut all = Vec::new();
     for drawings in trials.images.chunks(BATCH) {
         let inputs = drawings
