@@ -23,7 +23,7 @@ pub const MATCH: u8 = 26;
 /// The red lamp on the board.
 pub const LED: u8 = 32 + 15;
 
-/// Everything that is connected, in the order of the module's pins: the long side, from the USB socket on the right.
+/// Everything that is connected: the side of 12 pins, that of 16, the board itself.
 pub const WIRES: [Wire; 9] = [
     wire(
         "match output",
@@ -41,9 +41,9 @@ pub const WIRES: [Wire; 9] = [
         "button",
         Some(BUTTON),
         None,
-        "USER SW on the board: short press asks, long press (0.8 s) learns",
+        "the user switch on the board: short press asks, long press (0.8 s) learns",
     ),
-    wire("lamp", Some(LED), None, "the red one on the board"),
+    wire("lamp", Some(LED), None, "the red one beside the USB socket"),
 ];
 
 /// A GPIO as the chip's maker calls it.

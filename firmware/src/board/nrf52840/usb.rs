@@ -96,7 +96,7 @@ impl Uart {
             usb,
             supply,
             window,
-            control: Control::new("Onelook on an nRF52840", chip_id::serial()),
+            control: Control::new("Onelook on a Feather nRF52840", chip_id::serial()),
             answers: false,
             in_busy: false,
             out: Outbox::new(),
