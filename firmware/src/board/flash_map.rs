@@ -128,8 +128,10 @@ pub mod nrf52840 {
         start: START,
         len: 256 * KIB,
     };
-    /// Bytes of one of the two banks of the support set: twelve samples with their pictures.
+    /// Bytes of one of the two banks of the support set.
     pub const BANK: u32 = 212 * KIB;
+    /// What a sample takes at most: a picture of 128×128 and what is kept with it.
+    const SAMPLE: u32 = 16 * KIB + KIB + 128;
     /// The support set: two banks, one behind the other.
     pub const SAMPLES: Part = Part {
         start: PROGRAM.end(),
@@ -156,4 +158,5 @@ pub mod nrf52840 {
         (START, END),
     );
     const _: () = assert!(PROGRAM.end() <= WRITTEN);
+    const _: () = assert!(BANK >= 12 * SAMPLE, "a dozen marks");
 }

@@ -26,6 +26,7 @@ use embedded_storage::nor_flash::NorFlash;
 use super::buffers::Aligned;
 use super::devices::Devices;
 use super::flash_map::SECTOR;
+use super::map::SLOT;
 use super::wire;
 
 mod chip_id;
@@ -56,6 +57,10 @@ pub const CYCLES_PER_US: u64 = clocks::SYSTEM_HZ as u64 / 1_000_000;
 /// The model that the board comes with: the smaller one, see `flash_map`.
 pub(super) static FIRST_MODEL: &Aligned<[u8]> =
     &Aligned(*include_bytes!("../../../models/nano.onelook"));
+const FIRST_MODEL_LEN: usize = include_bytes!("../../../models/nano.onelook").len();
+
+/// The board may be sent it again.
+const _: () = assert!(FIRST_MODEL_LEN <= (SLOT - SECTOR) as usize);
 
 /// Starts what all drivers need.
 ///

@@ -22,6 +22,8 @@
 
 use super::buffers::Aligned;
 use super::devices::Devices;
+use super::flash_map::SECTOR;
+use super::map::SLOT;
 use super::wire;
 
 mod boot;
@@ -52,6 +54,10 @@ pub const CYCLES_PER_US: u64 = clocks::SYSTEM_HZ as u64 / 1_000_000;
 /// The model that the board comes with.
 pub(super) static FIRST_MODEL: &Aligned<[u8]> =
     &Aligned(*include_bytes!("../../../models/micro.onelook"));
+const FIRST_MODEL_LEN: usize = include_bytes!("../../../models/micro.onelook").len();
+
+/// The board may be sent it again.
+const _: () = assert!(FIRST_MODEL_LEN <= (SLOT - SECTOR) as usize);
 
 /// Starts what all drivers need.
 ///

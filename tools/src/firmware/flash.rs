@@ -71,7 +71,7 @@ fn copy(hardware: &Hardware, uf2: &Path, drive: &Path) -> Result<Flashed, SetupE
         action: "write",
         path: target.clone(),
         source,
-        next: format!("{} again, then run the same command", hardware.press).into(),
+        next: format!("{} again, then run the same command", hardware.press),
     })?;
     Ok(Flashed::Copied(target))
 }
