@@ -7,20 +7,19 @@
     dead_code,
     unreachable_pub,
     unsafe_code,
-    unused_unsafe,
     clippy::panic,
     clippy::unwrap_used,
     reason = "the firmware's file, and helpers of tests"
 )]
 
-use std::cell::RefCell;
-
 use proptest::prelude::*;
 
-use flash::Chip;
+use flash_simulator::{SECTOR, WORDS, chip, with};
 
 #[path = "../../firmware/src/board/nrf52840/flash.rs"]
 mod flash;
+#[path = "../../firmware/src/board/nrf52840/flash_simulator.rs"]
+mod flash_simulator;
 
 #[path = "../../firmware/src/board/flash_map.rs"]
 mod flash_map;
@@ -29,103 +28,8 @@ mod board {
     pub(crate) use crate::flash_map;
 
     pub(crate) mod register {
-        pub(crate) use crate::Registers;
+        pub(crate) use crate::flash_simulator::Registers;
     }
-}
-
-/// Words of a sector, and of all four, from address 0 on.
-const SECTOR: usize = 1024;
-const WORDS: usize = 4 * SECTOR;
-/// What a word may be programmed, between two erases (nWRITE).
-const MOST: u8 = 2;
-
-#[derive(Default)]
-struct Model {
-    words: Vec<u32>,
-    programmed: Vec<u8>,
-    /// CONFIG: read only, programming, erasing.
-    config: u32,
-    /// Looks until it is ready.
-    busy: u32,
-    /// It never gets ready again.
-    hangs: bool,
-    /// Words that are programmed until the power goes.
-    power: Option<usize>,
-    /// Words that were programmed at all.
-    count: usize,
-}
-
-thread_local! {
-    static MODEL: RefCell<Model> = RefCell::default();
-}
-
-fn with<T>(what: impl FnOnce(&mut Model) -> T) -> T {
-    MODEL.with_borrow_mut(what)
-}
-
-#[derive(Debug)]
-pub(crate) struct Registers(usize);
-
-impl Registers {
-    pub(crate) const unsafe fn new(base: usize) -> Self {
-        Self(base)
-    }
-
-    pub(crate) fn read(&self, offset: usize) -> u32 {
-        with(|model| match (self.0, offset) {
-            (0, _) => model.words[offset / 4],
-            (0x4001_e000, 0x400) => {
-                model.busy = model.busy.saturating_sub(u32::from(!model.hangs));
-                u32::from(model.busy == 0)
-            }
-            other => panic!("{other:x?} is not read"),
-        })
-    }
-
-    pub(crate) fn write(&mut self, offset: usize, value: u32) {
-        with(|model| match (self.0, offset) {
-            (0x4001_e000, 0x504) => {
-                assert!(value == 0 || model.busy == 0, "it is busy");
-                model.config = value;
-            }
-            (0x4001_e000, 0x508) => {
-                assert_eq!((model.config, model.busy), (2, 0), "erasing is not allowed");
-                let start = value as usize / 4;
-                assert!(start.is_multiple_of(SECTOR), "a sector begins elsewhere");
-                model.words[start..start + SECTOR].fill(u32::MAX);
-                model.programmed[start..start + SECTOR].fill(0);
-                model.busy = 3;
-            }
-            (0, _) => {
-                assert_eq!(
-                    (model.config, model.busy),
-                    (1, 0),
-                    "programming is not allowed"
-                );
-                assert!(offset.is_multiple_of(4));
-                let word = offset / 4;
-                model.programmed[word] += 1;
-                assert!(model.programmed[word] <= MOST, "programmed too often");
-                if model.power.is_none_or(|words| model.count < words) {
-                    model.words[word] &= value;
-                }
-                (model.count, model.busy) = (model.count + 1, 2);
-            }
-            other => panic!("{other:x?} is not written"),
-        });
-    }
-}
-
-fn chip(words: Vec<u32>) -> Chip {
-    with(|model| {
-        *model = Model {
-            words,
-            programmed: vec![0; WORDS],
-            ..Model::default()
-        };
-    });
-    // SAFETY: the registers are the model's, of this thread alone.
-    unsafe { Chip::new() }
 }
 
 fn is_locked() -> bool {

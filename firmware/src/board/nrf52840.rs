@@ -19,7 +19,7 @@
 //! | `spi`      | the camera's bus                                           |
 //! | `usb`, `usb_power` | the USB controller, a serial port to the host      |
 //! | `sleep`    | until something happens                                    |
-//! | `simulator`, `spi_simulator` | for tests on a desktop; no part of the firmware |
+//! | `simulator`, `spi_simulator`, `flash_simulator` | for tests on a desktop; no part of the firmware |
 
 use embedded_storage::nor_flash::NorFlash;
 
