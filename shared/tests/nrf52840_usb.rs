@@ -12,8 +12,10 @@
     reason = "the firmware's files, and helpers of tests"
 )]
 
+use proptest::prelude::*;
+
 use serial_port::{Handshake, Host};
-use simulator::{crystal, interrupts, is_shown, power, setup, start};
+use simulator::{crystal, interrupts, is_shown, power, setup, start, token_in, token_out};
 
 mod serial_port;
 #[path = "../../firmware/src/board/nrf52840/simulator.rs"]
@@ -108,4 +110,126 @@ fn a_cable_that_is_pulled_ends_everything_and_one_that_comes_begins_anew() {
     host.device();
     assert_eq!(host.receive(), [5]);
     assert_eq!(host.read, b"again");
+}
+
+/// What a host may do next, sensible or not.
+#[derive(Debug, Clone)]
+enum Act {
+    /// The device looks.
+    Look,
+    Setup([u8; 8]),
+    In(usize),
+    Out(usize, Vec<u8>, bool),
+    Reset,
+    Enumerate,
+    Open(bool),
+    Write(Vec<u8>),
+    Read(bool),
+    /// The cable.
+    Power(bool, bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let known = prop::sample::select(vec![
+        [0x80, 6, 0, 1, 0, 0, 18, 0],
+        [0x80, 6, 0, 2, 0, 0, 255, 0],
+        [0x80, 6, 3, 3, 9, 4, 255, 0],
+        [0, 5, 23, 0, 0, 0, 0, 0],
+        [0, 9, 1, 0, 0, 0, 0, 0],
+        [0, 9, 0, 0, 0, 0, 0, 0],
+        [2, 1, 0, 0, 0x82, 0, 0, 0],
+        [2, 1, 0, 0, 0x02, 0, 0, 0],
+        [0x21, 0x20, 0, 0, 0, 0, 7, 0],
+        [0x21, 0x22, 1, 0, 0, 0, 0, 0],
+        [0x21, 0x22, 0, 0, 0, 0, 0, 0],
+        [0xa1, 0x21, 0, 0, 0, 0, 7, 0],
+    ]);
+    let bytes = || prop::collection::vec(any::<u8>(), 0..=64);
+    prop_oneof![
+        6 => Just(Act::Look),
+        4 => prop_oneof![3 => known, 1 => any::<[u8; 8]>()].prop_map(Act::Setup),
+        6 => (0..4_usize).prop_map(Act::In),
+        6 => (0..4_usize, bytes(), any::<bool>()).prop_map(|(n, b, d)| Act::Out(n, b, d)),
+        1 => Just(Act::Reset),
+        2 => Just(Act::Enumerate),
+        1 => any::<bool>().prop_map(Act::Open),
+        2 => prop::collection::vec(any::<u8>(), 0..=200).prop_map(Act::Write),
+        1 => any::<bool>().prop_map(Act::Read),
+        1 => any::<(bool, bool)>().prop_map(|(vbus, ready)| Act::Power(vbus, ready)),
+    ]
+}
+
+impl Host {
+    /// The cable is in, and the bus is reset.
+    fn plug_in(&mut self) {
+        power(true, true);
+        for _ in 0..5 {
+            self.device();
+        }
+        self.reset();
+    }
+
+    fn act(&mut self, act: Act, answers: &mut bool) {
+        match act {
+            Act::Look => self.device(),
+            Act::Setup(packet) => {
+                if setup(self.address, packet) == Handshake::Ack {
+                    *answers = packet[0] & 0x80 != 0;
+                }
+            }
+            Act::In(number) => {
+                token_in(self.address, number);
+            }
+            // Behind an answer a host has nothing to say on endpoint 0 but that it has it.
+            Act::Out(0, ..) if *answers => {
+                token_out(self.address, 0, &[], true);
+            }
+            Act::Out(number, bytes, data1) => {
+                token_out(self.address, number, &bytes, data1);
+            }
+            Act::Reset => self.reset(),
+            // A program that does not read does not look at the port at all.
+            Act::Enumerate => {
+                self.reads = true;
+                self.plug_in();
+                self.enumerate();
+                *answers = false;
+            }
+            // The address that a random request has given is nobody's concern here.
+            Act::Open(open) => {
+                let packet = [0x21, 0x22, u8::from(open), 0, 0, 0, 0, 0];
+                self.act(Act::Setup(packet), answers);
+                self.device();
+                token_in(self.address, 0);
+            }
+            Act::Write(bytes) => self.write.extend(bytes),
+            Act::Read(reads) => self.reads = reads,
+            Act::Power(vbus, ready) => power(vbus, ready),
+        }
+    }
+}
+
+proptest! {
+    /// Whatever a host has done: after a reset the port works, and no register was used as it must not be.
+    #[test]
+    fn no_host_can_break_the_port(acts in prop::collection::vec(act(), 0..120)) {
+        let mut host = Host::new();
+        let mut answers = false;
+        for act in acts {
+            host.act(act, &mut answers);
+        }
+        host.reads = true;
+        host.plug_in();
+        host.enumerate();
+        host.write.clear();
+        host.open(true);
+        host.read.clear();
+        prop_assert_eq!(host.send(b"hello"), Handshake::Ack);
+        prop_assert_eq!(host.read.as_slice(), b"hello");
+        host.read.clear();
+        host.write.extend(b"again");
+        host.device();
+        host.receive();
+        prop_assert_eq!(host.read.as_slice(), b"again");
+    }
 }
