@@ -112,6 +112,27 @@ fn a_cable_that_is_pulled_ends_everything_and_one_that_comes_begins_anew() {
     assert_eq!(host.read, b"again");
 }
 
+#[test]
+fn a_packet_that_went_before_a_request_says_nothing_of_its_answer() {
+    let mut host = Host::new();
+    host.enumerate();
+    setup(23, [0x80, 0, 0, 0, 0, 0, 2, 0]);
+    host.device();
+    assert_eq!(token_in(23, 0), Handshake::Data(vec![0, 0], true));
+    // The next request, before the device has seen that the packet went.
+    setup(23, [0x80, 6, 0, 2, 0, 0, 255, 0]);
+    host.device();
+    host.device();
+    let all = shared::usb::CONFIGURATION;
+    let (first, second) = all.split_at(64);
+    assert_eq!(token_in(23, 0), Handshake::Data(first.to_vec(), true));
+    host.device();
+    assert_eq!(token_in(23, 0), Handshake::Data(second.to_vec(), false));
+    assert_eq!(token_out(23, 0, &[], true), Handshake::Nak, "not yet");
+    host.device();
+    assert_eq!(token_out(23, 0, &[], true), Handshake::Ack);
+}
+
 /// What a host may do next, sensible or not.
 #[derive(Debug, Clone)]
 enum Act {
