@@ -19,8 +19,9 @@
 //! | `spi`      | the camera's bus                                           |
 //! | `usb`, `usb_power` | the USB controller, a serial port to the host      |
 //! | `sleep`    | until something happens                                    |
-//! | `simulator`, `spi_simulator`, `flash_simulator` | for tests on a desktop; no part of the firmware |
+//! | `simulator` and what ends with it | for tests on a desktop; no part of the firmware |
 
+use cortex_m::peripheral::SCB;
 use embedded_storage::nor_flash::NorFlash;
 
 use super::buffers::Aligned;
@@ -45,7 +46,7 @@ mod watchdog;
 pub use sleep::Sleep;
 pub use timer::Clock;
 pub use usb::Uart;
-pub use watchdog::{Watchdog, restart};
+pub use watchdog::Watchdog;
 
 /// The board's name.
 pub const NAME: &str = "nrf52840";
@@ -78,6 +79,11 @@ pub(super) unsafe fn start() {
 /// So many cycles at least.
 pub(super) fn wait_cycles(cycles: u32) {
     cortex_m::asm::delay(cycles);
+}
+
+/// Starts again, through the boot loader. The watchdog goes on.
+pub fn restart() -> ! {
+    SCB::sys_reset()
 }
 
 /// Two words that outlive a reset. They are in the last sector of flash: the watchdog's reset clears the registers that

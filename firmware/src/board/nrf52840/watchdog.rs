@@ -5,8 +5,6 @@
 //! of power: a program that is started by another kind of reset finds it running. Register names are those of the
 //! nRF52840 product specification (WDT, POWER).
 
-use cortex_m::peripheral::SCB;
-
 use crate::board::register::Registers;
 
 const WDT: usize = 0x4001_0000;
@@ -75,9 +73,4 @@ impl Watchdog {
     pub const fn has_bitten(&self) -> bool {
         self.reason & (REASON_WATCHDOG | REASON_PIN) == REASON_WATCHDOG
     }
-}
-
-/// Starts again, through the boot loader. The watchdog goes on.
-pub fn restart() -> ! {
-    SCB::sys_reset()
 }
