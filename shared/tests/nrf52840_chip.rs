@@ -1,5 +1,5 @@
-//! The small devices of the nRF52840: the firmware's own drivers of clock, timer, watchdog and pins against a simulator of
-//! them.
+//! The small devices of the nRF52840: the firmware's own drivers of clock, timer, watchdog and pins against a
+//! simulator of them.
 //!
 //! In: time, resets and levels. Out: what the drivers make of them. The drivers and the simulator are the firmware's
 //! files.

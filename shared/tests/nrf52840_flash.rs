@@ -1,7 +1,7 @@
 //! The nRF52840's flash: the firmware's own driver against a model of the controller and of four sectors.
 //!
-//! In: sectors to erase, words to program, and the loss of power at any of them. Out: a flash in which the words are and
-//! nothing else has changed; no word that is programmed oftener than the chip allows. What stands around the
+//! In: sectors to erase, words to program, and the loss of power at any of them. Out: a flash in which the words are
+//! and nothing else has changed; no word that is programmed oftener than the chip allows. What stands around the
 //! driver on the board is replaced here.
 #![allow(
     dead_code,

@@ -36,8 +36,30 @@ mod clocks {
 }
 
 mod dma {
-    pub(crate) use crate::simulator::Window;
+    use crate::simulator::{RAM, window};
+
     pub(crate) const USB_LEN: usize = 64;
+
+    #[derive(Debug)]
+    pub(crate) struct Window;
+
+    impl Window {
+        pub(crate) const fn usb() -> Self {
+            Self
+        }
+
+        pub(crate) const fn address(&self) -> u32 {
+            RAM
+        }
+
+        pub(crate) fn put(&mut self, bytes: &[u8]) {
+            window(|ram| ram[..bytes.len()].copy_from_slice(bytes));
+        }
+
+        pub(crate) fn get(&self, bytes: &mut [u8]) {
+            window(|ram| bytes.copy_from_slice(&ram[..bytes.len()]));
+        }
+    }
 }
 
 mod chip_id {
@@ -95,6 +117,7 @@ fn a_cable_that_is_pulled_ends_everything_and_one_that_comes_begins_anew() {
         host.uart.read_byte();
         assert_eq!(setup(host.address, [0; 8]), Handshake::Silent);
         assert!(!host.uart.is_heard() && host.uart.is_empty());
+        assert!(!host.uart.has_something(), "it may sleep");
         host.device();
         assert!(host.write.is_empty(), "nobody listens");
         power(true, true);

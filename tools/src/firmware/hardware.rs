@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::{Board, NRF52840, PICO2};
+use crate::SetupError;
 
 #[path = "../../../firmware/src/board/flash_map.rs"]
 #[allow(
@@ -87,6 +88,16 @@ pub(super) fn hardware(board: Board) -> Option<Hardware> {
         PICO2 => Some(RP2350),
         NRF52840 => Some(FEATHER),
         _ => None,
+    }
+}
+
+impl Board {
+    /// Why nothing can be put into it.
+    pub(super) fn is_simulated(self) -> SetupError {
+        SetupError::Missing {
+            what: format!("{} is a board of QEMU's", self.name),
+            next: "name a board that one can buy".into(),
+        }
     }
 }
 

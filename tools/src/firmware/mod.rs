@@ -73,14 +73,6 @@ impl Board {
     pub fn signed_variable(self) -> String {
         format!("ONELOOK_SIGNED_DEVICE_{}", self.name.to_uppercase())
     }
-
-    /// Why nothing can be put into it.
-    fn is_simulated(self) -> SetupError {
-        SetupError::Missing {
-            what: format!("{} is a board of QEMU's", self.name),
-            next: "name a board that one can buy".into(),
-        }
-    }
 }
 
 /// The variable that holds the public key of who may send models to a device.

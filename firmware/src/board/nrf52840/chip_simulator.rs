@@ -1,5 +1,5 @@
-//! The small devices of an nRF52840 as its product specification describes them (CLOCK, TIMER, WDT, POWER, GPIO, FICR): for
-//! tests on a desktop.
+//! The small devices of an nRF52840 as its product specification describes them (CLOCK, TIMER, WDT, POWER, GPIO,
+//! FICR): for tests on a desktop.
 //!
 //! In: what drivers write to registers. Out: what they read. No part of the firmware: `shared/tests/nrf52840_chip.rs`
 //! compiles it beside the drivers. A register that nobody has described panics.

@@ -1,7 +1,7 @@
 //! Memory that a device of the chip reads and writes by itself (EasyDMA): windows into RAM, one for each device.
 //!
-//! In: bytes that a device shall read. Out: bytes that it has written. A window is never freed and never borrowed: what a
-//! device may do late hits nothing else. A device cannot read the flash, so what it sends is always copied.
+//! In: bytes that a device shall read. Out: bytes that it has written. A window is never freed and never borrowed: what
+//! a device may do late hits nothing else. A device cannot read the flash, so what it sends is always copied.
 
 use crate::board::slot::Slot;
 

@@ -1,7 +1,7 @@
 //! The nRF52840's controller of non-volatile memory, and four sectors of its flash: for tests on a desktop.
 //!
-//! In: what a driver writes to its registers and to the flash. Out: what the driver reads, and what the flash holds. No part
-//! of the firmware: `shared/tests/nrf52840_flash.rs` compiles it beside `flash.rs`. It is strict where the chip is:
+//! In: what a driver writes to its registers and to the flash. Out: what the driver reads, and what the flash holds. No
+//! part of the firmware: `shared/tests/nrf52840_flash.rs` compiles it beside `flash.rs`. It is strict where the chip is:
 //! what is not allowed at the moment or comes while it is busy is an error, and so is a word that is programmed too
 //! often.
 

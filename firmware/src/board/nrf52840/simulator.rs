@@ -18,7 +18,7 @@ const USBD: usize = 0x4002_7000;
 const POWER: usize = 0x4000_0000;
 const HIDDEN: usize = 0x4006_e000;
 /// Where the window is.
-const RAM: u32 = 0x2000_0100;
+pub(crate) const RAM: u32 = 0x2000_0100;
 const N: usize = 8;
 const USBRESET: usize = 0x100;
 const EP0DATADONE: usize = 0x128;
@@ -104,27 +104,8 @@ impl Registers {
 }
 
 /// The driver's window.
-#[derive(Debug)]
-pub(crate) struct Window;
-
-impl Window {
-    /// # Safety
-    /// None: it has the signature of the firmware's.
-    pub(crate) const unsafe fn usb() -> Self {
-        Self
-    }
-
-    pub(crate) const fn address(&self) -> u32 {
-        RAM
-    }
-
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
-        with(|chip| chip.ram[..bytes.len()].copy_from_slice(bytes));
-    }
-
-    pub(crate) fn get(&self, bytes: &mut [u8]) {
-        with(|chip| bytes.copy_from_slice(&chip.ram[..bytes.len()]));
-    }
+pub(crate) fn window<T>(what: impl FnOnce(&mut [u8]) -> T) -> T {
+    with(|chip| what(&mut chip.ram))
 }
 
 impl Chip {
@@ -195,7 +176,10 @@ impl Chip {
 
     fn enable(&mut self, value: u32) {
         if value == 0 {
+            // Whether it forgets its events nobody says, so here it does not.
+            let events = self.registers[USBRESET / 4..0x164 / 4].to_vec();
             self.registers = vec![0; 0x1000 / 4];
+            self.registers[USBRESET / 4..0x164 / 4].copy_from_slice(&events);
         } else {
             assert!(self.vbus, "there is no power");
             self.registers[ENABLE / 4] = 1;

@@ -155,7 +155,14 @@ impl Uart {
                 }
                 self.usb.write(USBPULLUP, 1);
             }
-            Power::Gone => return self.lose_host(),
+            Power::Gone => {
+                // What it had to say is of no use any more, nor is the packet in it.
+                for (event, _) in WAKES {
+                    self.usb.write(event, 0);
+                }
+                self.in_busy = false;
+                return self.lose_host();
+            }
         }
         if self.take_event(EVENTS_USBRESET) {
             self.lose_host();

@@ -1,7 +1,7 @@
 //! The USB controller's power: on when a host gives it, off when it is gone.
 //!
-//! In: what the chip sees on VBUS. Out: what changed ([`Power`]); the controller switched on in the order that the nRF52840
-//! product specification wants (USBD, "USBD power-up sequence"), with the writes that its errata 171 and 187
+//! In: what the chip sees on VBUS. Out: what changed ([`Power`]); the controller switched on in the order that the
+//! nRF52840 product specification wants (USBD, "USBD power-up sequence"), with the writes that its errata 171 and 187
 //! ask for around it, as the maker's driver has them. Nothing waits: each look takes the next step.
 
 use crate::board::register::Registers;

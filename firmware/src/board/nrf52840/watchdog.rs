@@ -1,7 +1,7 @@
 //! The watchdog: starts the board anew when the program hangs.
 //!
-//! In: a time, and a call of [`Watchdog::feed`] within it, again and again. Out: a reset, if it does not come. It stands
-//! still while a debugger holds the processor. Nothing stops it but its own reset, that of the reset pin, and the loss
+//! In: a time, and a call of [`Watchdog::feed`] within it, again and again. Out: a reset, if it does not come. It
+//! stands still while a debugger holds the processor. Nothing stops it but its own reset, that of the reset pin, and the loss
 //! of power: a program that is started by another kind of reset finds it running. Register names are those of the
 //! nRF52840 product specification (WDT, POWER).
 
