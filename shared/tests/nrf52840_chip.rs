@@ -67,7 +67,7 @@ fn time_goes_on_when_the_counter_begins_again() {
     }
     assert_eq!(
         u64::from(clock.milliseconds()),
-        (expected + 1) / 1000 & 0xffff_ffff
+        ((expected + 1) / 1000) & 0xffff_ffff
     );
 }
 
