@@ -53,12 +53,12 @@ mod wire;
 
 #[cfg(feature = "board-nrf52840")]
 mod nrf52840;
-#[cfg(feature = "board-pico2")]
+// Of two boards the assertion below speaks, not what each misses in the other.
+#[cfg(all(feature = "board-pico2", not(feature = "board-nrf52840")))]
 mod pico2;
 
 #[cfg(feature = "board-nrf52840")]
 use nrf52840 as chip;
-// Of two boards the assertion below speaks, not the compiler of two names.
 #[cfg(all(feature = "board-pico2", not(feature = "board-nrf52840")))]
 use pico2 as chip;
 
