@@ -113,7 +113,7 @@ pub mod pico2 {
 /// ```
 ///
 /// A slot has room for networks of the size of `nano`, which is the one that ships with this board: with two of
-/// `micro` a bank would hold four pictures.
+/// `micro` a bank would hold three samples.
 pub mod nrf52840 {
     use super::{KIB, Part, SECTOR, check};
 
