@@ -15,12 +15,14 @@ const BOARDS: &[(&str, &str)] = &[
     ("CARGO_FEATURE_BOARD_AN500", "memory/an500.x"),
     ("CARGO_FEATURE_BOARD_AN505", "memory/an505.x"),
     ("CARGO_FEATURE_BOARD_AN547", "memory/an547.x"),
+    ("CARGO_FEATURE_BOARD_NRF52840", NRF52840),
     ("CARGO_FEATURE_BOARD_PICO2", PICO2),
 ];
 
 /// The section that the maps of QEMU's boards end with.
 const PSRAM: &str = "memory/psram.x";
-/// The sections of a board whose map is made from the firmware's own constants.
+/// The sections of boards whose maps are made from the firmware's own constants.
+const NRF52840: &str = "memory/nrf52840.x";
 const PICO2: &str = "memory/pico2.x";
 
 /// 64 hex digits: the line in the `.pub` file of `onelook sign --new-key`.
@@ -43,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let (Some((_, memory)), None) = (chosen.next(), chosen.next()) {
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let map = match *memory {
+            NRF52840 => nrf52840_map() + &fs::read_to_string(memory)?,
             PICO2 => pico2_map() + &fs::read_to_string(memory)?,
             _ => fs::read_to_string(memory)? + &fs::read_to_string(PSRAM)?,
         };
@@ -62,11 +65,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// not, one behind the other (RP2350 datasheet, "Address map").
 fn pico2_map() -> String {
     const XIP: u32 = 0x1000_0000;
-    let flash_map::Part { start, len } = flash_map::PROGRAM;
-    format!(
-        "MEMORY\n{{\n  FLASH : ORIGIN = {:#010x}, LENGTH = {len}\n  RAM : ORIGIN = 0x20000000, LENGTH = 520K\n}}\n",
-        XIP + start
-    )
+    let flash_map::Part { start, len } = flash_map::pico2::PROGRAM;
+    map((XIP + start, len), (0x2000_0000, 520 * 1024))
+}
+
+/// The program's part of the flash, and the RAM without its first 8 bytes, where the master boot record keeps where
+/// it sends interrupts (S140 SoftDevice specification, "Memory resource requirements").
+fn nrf52840_map() -> String {
+    const RAM: u32 = 0x2000_0000;
+    let flash_map::Part { start, len } = flash_map::nrf52840::PROGRAM;
+    map((start, len), (RAM + 8, 256 * 1024 - 8))
+}
+
+fn map(flash: (u32, u32), ram: (u32, u32)) -> String {
+    let region = |(start, len): (u32, u32)| format!("ORIGIN = {start:#010x}, LENGTH = {len}");
+    let (flash, ram) = (region(flash), region(ram));
+    format!("MEMORY\n{{\n  FLASH : {flash}\n  RAM : {ram}\n}}\n")
 }
 
 /// Feature and variable come together: nobody who set one of them means a device that takes every model.

@@ -38,8 +38,34 @@ mod uart;
 #[cfg(feature = "qemu")]
 mod watchdog;
 
-#[cfg(feature = "board-pico2")]
+#[cfg(feature = "hardware")]
+mod arducam;
+#[cfg(feature = "hardware")]
+mod buffers;
+#[cfg(feature = "hardware")]
+mod buttons;
+#[cfg(feature = "hardware")]
+mod flash;
+#[cfg(feature = "hardware")]
+mod hardware;
+#[cfg(feature = "hardware")]
+mod wire;
+
+#[cfg(feature = "board-nrf52840")]
+mod nrf52840;
+// Of two boards the assertion below speaks, not what each misses in the other.
+#[cfg(all(feature = "board-pico2", not(feature = "board-nrf52840")))]
 mod pico2;
+
+#[cfg(feature = "board-nrf52840")]
+use nrf52840 as chip;
+#[cfg(all(feature = "board-pico2", not(feature = "board-nrf52840")))]
+use pico2 as chip;
+
+#[cfg(feature = "board-nrf52840")]
+pub use flash_map::nrf52840 as map;
+#[cfg(not(feature = "board-nrf52840"))]
+pub use flash_map::pico2 as map;
 
 pub use devices::Devices;
 
@@ -59,18 +85,25 @@ pub use self::{
 #[cfg(feature = "qemu")]
 use mps2::gather;
 
-#[cfg(feature = "board-pico2")]
-use pico2::gather;
-#[cfg(feature = "board-pico2")]
-pub use pico2::{
-    Buffers, Camera, Clock, Flash, NAME, Nor, Panel, Picture, Sleep, Uart, WATCHDOG_MS, Watchdog,
-    exit, first_model, pins, restart, say,
+#[cfg(feature = "hardware")]
+pub use self::{
+    arducam::{Camera, Picture},
+    buffers::{Buffers, first_model},
+    buttons::Panel,
+    chip::{
+        CYCLES_PER_US, Clock, NAME, Sleep, Uart, WATCHDOG_MS, Watchdog, note, notes, pins, restart,
+    },
+    flash::{Flash, Nor},
+    hardware::{exit, say},
 };
+#[cfg(feature = "hardware")]
+use hardware::gather;
 
 const CHOSEN: usize = cfg!(feature = "board-an386") as usize
     + cfg!(feature = "board-an500") as usize
     + cfg!(feature = "board-an505") as usize
     + cfg!(feature = "board-an547") as usize
+    + cfg!(feature = "board-nrf52840") as usize
     + cfg!(feature = "board-pico2") as usize;
 const _: () = assert!(
     CHOSEN == 1,

@@ -1,8 +1,9 @@
 //! A serial port over USB (CDC-ACM): what the device answers, without the controller that carries it.
 //!
-//! In: SETUP packets, and that packets came or went ([`Control`]); bytes for the host ([`Outbox`]). Out: what
-//! the controller shall do on endpoint 0 ([`Step`]), what changed for the other endpoints ([`Change`]),
-//! and packets. Nothing waits and nothing touches a register, so a desktop tests it as a host would see it.
+//! In: SETUP packets, and that packets came or went ([`Control`]); bytes for the host ([`Outbox`]) and its packets
+//! ([`Inbox`]). Out: what the controller shall do on endpoint 0 ([`Step`]), what changed for the other endpoints
+//! ([`Change`]), and packets and bytes. Nothing waits and nothing touches a register, so a desktop tests it as a
+//! host would see it.
 //!
 //! Numbers are those of "Universal Serial Bus Specification" 2.0, chapter 9, and of "USB Class Definitions for
 //! Communications Devices" 1.2 with its PSTN subclass. The device is full speed and powered by the bus.
@@ -84,6 +85,71 @@ impl Outbox {
     pub const fn clear(&mut self) {
         (self.len, self.full_before) = (0, false);
     }
+}
+
+/// The host's last packet, and how much of it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inbox {
+    bytes: [u8; PACKET],
+    len: usize,
+    read: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inbox {
+    /// Without a packet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; PACKET],
+            len: 0,
+            read: 0,
+        }
+    }
+
+    /// Takes a packet in the place of the one before. What is longer than [`PACKET`] is cut, and no host sends it.
+    pub fn put(&mut self, packet: &[u8]) {
+        for (place, byte) in self.bytes.iter_mut().zip(packet) {
+            *place = *byte;
+        }
+        (self.len, self.read) = (packet.len().min(PACKET), 0);
+    }
+
+    /// The next byte, if there is one.
+    pub fn take(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(..self.len)?.get(self.read)?;
+        self.read += 1;
+        Some(*byte)
+    }
+
+    /// Whether all of it was read, so that the next one may come.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.read >= self.len
+    }
+
+    /// Forgets what was not read.
+    pub const fn clear(&mut self) {
+        (self.len, self.read) = (0, 0);
+    }
+}
+
+/// A chip's own number as a serial number: 16 hexadecimal digits.
+#[must_use]
+pub fn serial(number: u64) -> [u8; 16] {
+    let mut rest = number;
+    let mut digits = [b'0'; 16];
+    for place in digits.iter_mut().rev() {
+        let value = (rest & 0xf) as u8;
+        *place = if value < 10 { b'0' } else { b'A' - 10 } + value;
+        rest >>= 4;
+    }
+    digits
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod pins;
 mod spi;
 #[path = "../../firmware/src/board/pico2/spi_simulator.rs"]
 mod spi_simulator;
+#[path = "../../firmware/src/board/wire.rs"]
+mod wire;
 
 mod board {
     pub(crate) mod register {

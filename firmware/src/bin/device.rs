@@ -7,7 +7,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use firmware::board::flash_map::BANK;
+use firmware::board::map::BANK;
 use firmware::board::{self, Buffers, Clock, Devices, Uart};
 use firmware::signature::IS_SIGNED;
 use shared::session::{Action, Identity, Session};

@@ -13,7 +13,8 @@ use embedded_storage::nor_flash::{
 
 use shared::slots::Mapped;
 
-use super::flash_map::{DATA, MODELS, Part, SAMPLES, SECTOR, WRITE};
+use super::flash_map::{Part, SECTOR, WRITE};
+use super::map::{DATA, MODELS, SAMPLES};
 
 /// A part of the flash, alone in its owner's hands.
 #[derive(Debug)]

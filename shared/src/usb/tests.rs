@@ -269,3 +269,33 @@ fn bytes_become_packets() {
     out.clear();
     assert_eq!(out.take(), None);
 }
+
+#[test]
+fn packets_become_bytes() {
+    let mut came = Inbox::new();
+    assert!(came.is_empty());
+    assert_eq!(came.take(), None);
+    came.put(&[1, 2]);
+    assert!(!came.is_empty());
+    assert_eq!(
+        [came.take(), came.take(), came.take()],
+        [Some(1), Some(2), None]
+    );
+    assert!(came.is_empty());
+    // A packet without bytes, and one of more than there can be.
+    came.put(&[]);
+    assert!(came.is_empty());
+    came.put(&[7; 70]);
+    let bytes: Vec<u8> = std::iter::from_fn(|| came.take()).collect();
+    assert_eq!(bytes, [7; PACKET]);
+    came.put(&[3]);
+    came.clear();
+    assert_eq!(came.take(), None);
+}
+
+#[test]
+fn a_serial_number_has_sixteen_digits() {
+    assert_eq!(&serial(0), b"0000000000000000");
+    assert_eq!(&serial(0x0123_4567_89ab_cdef), b"0123456789ABCDEF");
+    assert_eq!(&serial(u64::MAX), b"FFFFFFFFFFFFFFFF");
+}

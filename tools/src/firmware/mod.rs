@@ -8,6 +8,7 @@ pub mod bench;
 mod devices;
 pub mod engine;
 mod flash;
+mod hardware;
 mod kernels;
 mod layout;
 mod pins;
@@ -24,7 +25,7 @@ pub use audit::audit;
 pub use devices::{DevicesError, FLASH_LEN, FLASH_START, devices, new_flash};
 pub use flash::{Flashed, flash};
 pub use kernels::kernels;
-pub use layout::{Layout, layout};
+pub use layout::Layout;
 pub use pins::pins;
 pub use selftest::selftest;
 pub use size::{Size, size};
@@ -127,8 +128,15 @@ pub const PICO2: Board = Board {
     ..AN505
 };
 
+/// Adafruit Feather nRF52840 Express: an nRF52840 with a Cortex-M4F. Its twin is [`AN386`].
+pub const NRF52840: Board = Board {
+    name: "nrf52840",
+    feature: "board-nrf52840",
+    ..AN386
+};
+
 /// Boards that one can buy. QEMU simulates none of them.
-pub const REAL_BOARDS: [Board; 1] = [PICO2];
+pub const REAL_BOARDS: [Board; 2] = [PICO2, NRF52840];
 
 /// All boards that QEMU simulates.
 pub const BOARDS: [Board; 4] = [AN386, AN500, AN505, AN547];
@@ -238,10 +246,11 @@ pub struct Image {
 ///
 /// # Errors
 /// The board could not run it, or the file cannot be written.
-pub fn image(elf: PathBuf) -> Result<Image, SetupError> {
-    let layout = layout(&elf)?;
+pub fn image(board: Board, elf: PathBuf) -> Result<Image, SetupError> {
+    let hardware = hardware::hardware(board).ok_or_else(|| board.is_simulated())?;
+    let layout = layout::layout(&hardware, &elf)?;
     let bytes = std::fs::read(&elf).map_err(|e| SetupError::io("read", &elf, e))?;
-    let blocks = uf2::uf2(&layout::pieces(&elf, &bytes)?, uf2::RP2350_ARM_S);
+    let blocks = uf2::uf2(&layout::pieces(&hardware, &elf, &bytes)?, hardware.family);
     let uf2 = elf.with_extension("uf2");
     let digest = Sha256::digest(&blocks);
     let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-/// For secure Arm code of an RP2350.
-pub(super) const RP2350_ARM_S: u32 = 0xe48b_ff59;
 /// Bytes of the program in one block: a page of the flash.
 const PAGE: u32 = 256;
 const BLOCK: usize = 512;
@@ -73,7 +71,7 @@ mod tests {
                 at: 0x1000_0000,
                 bytes: &bytes,
             }],
-            RP2350_ARM_S,
+            0xe48b_ff59,
         );
         let head = [
             0x55, 0x46, 0x32, 0x0a, 0x57, 0x51, 0x5d, 0x9e, 0, 0x20, 0, 0, 0, 0, 0, 0x10, 0, 1, 0,

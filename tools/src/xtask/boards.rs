@@ -65,7 +65,7 @@ pub(super) struct Any(pub(super) Board);
 
 /// A name of [`REAL_BOARDS`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Real(Board);
+pub(super) struct Real(pub(super) Board);
 
 const N_SIMULATED: usize = BOARDS.len();
 const N_REAL: usize = REAL_BOARDS.len();
@@ -114,7 +114,15 @@ impl ValueEnum for Any {
 
 impl ValueEnum for Real {
     fn value_variants<'a>() -> &'a [Self] {
-        const NAMES: [Real; N_REAL] = [Real(PICO2)];
+        const NAMES: [Real; N_REAL] = {
+            let mut names = [Real(PICO2); N_REAL];
+            let mut index = 0;
+            while index < N_REAL {
+                names[index] = Real(REAL_BOARDS[index]);
+                index += 1;
+            }
+            names
+        };
         &NAMES
     }
 
@@ -132,9 +140,9 @@ pub(super) fn build(board: Board, progress: &Progress) -> Result<(), SetupError>
         println!("{}", trials.display());
         return Ok(());
     }
-    show(&firmware::image(device)?);
+    show(&firmware::image(board, device)?);
     let bringup = firmware::build(board, Program::Bringup, progress)?;
-    show(&firmware::image(bringup)?);
+    show(&firmware::image(board, bringup)?);
     Ok(())
 }
 
@@ -152,8 +160,8 @@ pub(super) fn flash(options: &FlashOptions, progress: &Progress) -> Result<(), S
         RealProgram::Device => firmware::build_device(board, progress)?,
         RealProgram::Bringup => firmware::build(board, Program::Bringup, progress)?,
     };
-    let Image { elf, uf2, .. } = firmware::image(elf)?;
-    match firmware::flash(&elf, &uf2, options.drive.as_deref())? {
+    let image = firmware::image(board, elf)?;
+    match firmware::flash(board, &image, options.drive.as_deref())? {
         Flashed::Copied(path) => {
             println!("copied to {}; the board starts by itself", path.display());
         }

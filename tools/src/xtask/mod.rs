@@ -143,7 +143,7 @@ fn run_firmware(action: FirmwareCommand, progress: &Progress) -> Result<(), Xtas
     match action {
         FirmwareCommand::Build(AnyBoard { board }) => boards::build(board.0, progress)?,
         FirmwareCommand::Flash(options) => boards::flash(&options, progress)?,
-        FirmwareCommand::Pins(_) => print!("{}", firmware::pins()),
+        FirmwareCommand::Pins(RealBoard { board }) => print!("{}", firmware::pins(board.0)?),
         FirmwareCommand::Run {
             board: BoardOption { board },
             folder,
@@ -184,7 +184,7 @@ fn describe_size(size: firmware::Size) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tools::firmware::PICO2;
+    use tools::firmware::REAL_BOARDS;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -198,11 +198,13 @@ mod tests {
             }
         ));
         assert!(Cli::try_parse_from(["x", "firmware", "build", "--board", "an1"]).is_err());
-        // QEMU has no such board.
-        let pico2 = ["x", "firmware", "build", "--board", PICO2.name];
-        assert!(Cli::try_parse_from(pico2).is_ok());
-        let pico2 = ["x", "firmware", "run", "--board", PICO2.name];
-        assert!(Cli::try_parse_from(pico2).is_err());
+        // QEMU has none of them.
+        for board in REAL_BOARDS {
+            for (action, is_there) in [("build", true), ("pins", true), ("run", false)] {
+                let line = ["x", "firmware", action, "--board", board.name];
+                assert_eq!(Cli::try_parse_from(line).is_ok(), is_there, "{line:?}");
+            }
+        }
         assert!(Cli::try_parse_from(["x", "test", "--only", "nothing"]).is_err());
     }
 }

@@ -10,7 +10,7 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware::board::{self, Buffers, Clock, Devices, Uart, Watchdog};
+use firmware::board::{self, Buffers, Clock, Devices, Uart};
 use shared::link::CameraFault;
 
 mod flash;
@@ -47,7 +47,6 @@ fn run(devices: &mut Devices, pixels: &mut [u8]) {
         flash,
         camera,
         clock,
-        watchdog,
         panel,
         ..
     } = devices;
@@ -69,23 +68,23 @@ fn run(devices: &mut Devices, pixels: &mut [u8]) {
         "watchdog: the board restarts now; open the port again for the result"
     ));
     pause(text.uart, text.clock, 300_000);
-    bite(watchdog, failed);
+    bite(devices, failed);
 }
 
 /// Stops feeding the watchdog. When nothing comes of that, the lamp says so.
-fn bite(watchdog: &mut Watchdog, failed: u32) -> ! {
-    watchdog.note([NOTE, failed]);
-    watchdog.start(500);
+fn bite(devices: &mut Devices, failed: u32) -> ! {
+    board::note(devices, [NOTE, failed]);
+    devices.watchdog.start(500);
     board::exit(Err(()))
 }
 
 /// After the restart of the last step: the result. `false` when the board was not restarted by it.
 fn tell_restart(devices: &mut Devices) -> bool {
-    let [note, failed] = devices.watchdog.notes();
+    let [note, failed] = board::notes(devices);
     if note != NOTE || !devices.watchdog.has_bitten() {
         return false;
     }
-    devices.watchdog.note([0, 0]);
+    board::note(devices, [0, 0]);
     wait_until_heard(devices);
     let Devices { uart, clock, .. } = devices;
     pause(uart, clock, 300_000);

@@ -1,25 +1,19 @@
 //! The flash that the program itself runs from: read in place, written through the boot ROM.
 //!
-//! In: `embedded_storage`'s calls. Out: bytes of the chip. While the flash is erased or programmed nothing can
+//! In: sectors to erase, bytes to program. Out: bytes of the chip. While the flash is erased or programmed nothing can
 //! be read from it, not even code, so that step is a function in RAM ([`away`]) with interrupts masked;
 //! everything it calls is in the boot ROM. The chip programs pages of 256 bytes: words of 4 are programmed as a
 //! page of ones around them, which leaves what is there as it is. A sector takes 45 ms to erase, 400 ms at
 //! worst (W25Q32JV, tSE), in which USB waits.
 
-use core::slice;
-
-use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
-};
-
-use shared::slots::Mapped;
+use embedded_storage::nor_flash::NorFlashErrorKind;
 
 use super::page::{PAGE, split};
 use super::rom::FlashCalls;
-use crate::board::flash_map::{MODELS, Part, SAMPLES, SCRATCH, SECTOR, WRITE};
+use crate::board::flash_map::SECTOR;
 
 /// Where the chip is read, through the cache.
-const XIP: usize = 0x1000_0000;
+pub(crate) const MAPPED: usize = 0x1000_0000;
 /// Where the boot ROM leaves the code that makes the flash readable, as fast as it was at the start.
 const BOOTRAM: usize = 0x400e_0000;
 const XIP_SETUP_WORDS: usize = 64;
@@ -29,41 +23,56 @@ const N_PADS: usize = 6;
 /// No block of this size is ever erased at once, so the ROM erases sectors.
 const NO_BLOCK: u32 = 1 << 31;
 
-/// A part of the flash, alone in its owner's hands.
-#[derive(Debug)]
-pub struct Nor {
-    /// Of the chip.
-    start: u32,
-    len: usize,
+/// The chip, in the hands of one part's owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chip {
     calls: Option<FlashCalls>,
 }
 
-/// The parts of the chip that hold data.
-#[derive(Debug)]
-pub struct Flash {
-    /// Both banks of the support set.
-    pub samples: Nor,
-    /// The slots of the models.
-    pub models: [Nor; 2],
-    /// The last sector, which nobody needs.
-    pub scratch: Nor,
-}
-
-impl Flash {
+impl Chip {
     /// # Safety
-    /// Called once, with interrupts masked for good, and the other core asleep as the boot ROM leaves it.
-    pub(super) unsafe fn new() -> Self {
-        let calls = FlashCalls::find();
-        let part = |part: Part| Nor {
-            start: part.start,
-            len: part.len as usize,
-            calls,
-        };
+    /// Interrupts are masked for good, and the other core is asleep as the boot ROM leaves it. Whoever gets a copy of
+    /// it changes only a part that is theirs.
+    pub(crate) unsafe fn new() -> Self {
         Self {
-            samples: part(SAMPLES),
-            models: MODELS.map(part),
-            scratch: part(SCRATCH),
+            calls: FlashCalls::find(),
         }
+    }
+
+    /// Erases the sector at an offset of the chip.
+    pub(crate) fn erase(&mut self, at: u32) -> Result<(), NorFlashErrorKind> {
+        self.change(at, None)
+    }
+
+    /// Programs words at an offset of the chip.
+    pub(crate) fn program(&mut self, at: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        let (mut at, mut rest) = (at, bytes);
+        while let Some(split) = split(at, rest) {
+            self.change(split.at, Some(&split.page))?;
+            (at, rest) = (split.next, split.rest);
+        }
+        Ok(())
+    }
+
+    /// Erases a sector, or programs bytes, which lie in RAM.
+    fn change(&mut self, at: u32, bytes: Option<&[u8; PAGE]>) -> Result<(), NorFlashErrorKind> {
+        let calls = self.calls.as_ref().ok_or(NorFlashErrorKind::Other)?;
+        let mut xip_setup = [0_u32; XIP_SETUP_WORDS];
+        let boot = core::ptr::with_exposed_provenance::<u32>(BOOTRAM);
+        for (index, word) in xip_setup.iter_mut().enumerate() {
+            // SAFETY: the boot RAM is memory of 1 KiB, and secure code may read it.
+            *word = unsafe { boot.wrapping_add(index).read_volatile() };
+        }
+        let task = Task {
+            at,
+            bytes: bytes.map_or(core::ptr::null(), |bytes| bytes.as_ptr()),
+            len: bytes.map_or(SECTOR as usize, |bytes| bytes.len()),
+            xip_setup: xip_setup.as_ptr(),
+        };
+        // SAFETY: the range is in a part that is the caller's own, as `new` demands; `task` and what it points to are
+        // on the stack, in RAM; interrupts are masked.
+        unsafe { away(calls, &task) };
+        Ok(())
     }
 }
 
@@ -78,38 +87,6 @@ struct Task {
     len: usize,
     /// The code that makes the flash readable again, in RAM.
     xip_setup: *const u32,
-}
-
-impl Nor {
-    /// What is there now. A model is used in place, so it borrows its slot.
-    #[must_use]
-    pub const fn bytes(&self) -> &[u8] {
-        let start = core::ptr::with_exposed_provenance::<u8>(XIP + self.start as usize);
-        // SAFETY: the part is `len` readable bytes of the chip that only `self` changes, and for that it
-        // needs `&mut self`.
-        unsafe { slice::from_raw_parts(start, self.len) }
-    }
-
-    /// Erases the sector at an offset of this part, or programs bytes there, which lie in RAM.
-    fn change(&mut self, offset: u32, bytes: Option<&[u8; PAGE]>) -> Result<(), NorFlashErrorKind> {
-        let calls = self.calls.as_ref().ok_or(NorFlashErrorKind::Other)?;
-        let mut xip_setup = [0_u32; XIP_SETUP_WORDS];
-        let boot = core::ptr::with_exposed_provenance::<u32>(BOOTRAM);
-        for (index, word) in xip_setup.iter_mut().enumerate() {
-            // SAFETY: the boot RAM is memory of 1 KiB, and secure code may read it.
-            *word = unsafe { boot.wrapping_add(index).read_volatile() };
-        }
-        let task = Task {
-            at: self.start.wrapping_add(offset),
-            bytes: bytes.map_or(core::ptr::null(), |bytes| bytes.as_ptr()),
-            len: bytes.map_or(SECTOR as usize, |bytes| bytes.len()),
-            xip_setup: xip_setup.as_ptr(),
-        };
-        // SAFETY: the caller has checked that the range is in this part, which only `self` refers to; `task`
-        // and what it points to are on the stack, in RAM; interrupts are masked, as `Flash::new` demands.
-        unsafe { away(calls, &task) };
-        Ok(())
-    }
 }
 
 /// Leaves the flash, does the task, comes back.
@@ -165,57 +142,4 @@ unsafe fn away(calls: &FlashCalls, task: &Task) {
     unsafe { onelook_flash_away(calls, task) };
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
-}
-
-impl Mapped for Nor {
-    fn mapped(&self, at: u32, len: u32) -> Option<&[u8]> {
-        self.bytes().get(at as usize..)?.get(..len as usize)
-    }
-}
-
-impl ErrorType for Nor {
-    type Error = NorFlashErrorKind;
-}
-
-impl ReadNorFlash for Nor {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        check_read(self, offset, bytes.len())?;
-        let rest = self.bytes().get(offset as usize..);
-        let source = rest.and_then(|rest| rest.get(..bytes.len()));
-        for (to, from) in bytes.iter_mut().zip(source.unwrap_or(&[])) {
-            *to = *from;
-        }
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        self.len
-    }
-}
-
-impl NorFlash for Nor {
-    const WRITE_SIZE: usize = WRITE as usize;
-    const ERASE_SIZE: usize = SECTOR as usize;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
-        check_erase(self, from, to)?;
-        let mut at = from;
-        while at < to {
-            self.change(at, None)?;
-            at = at.saturating_add(SECTOR);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
-        check_write(self, offset, bytes.len())?;
-        let (mut at, mut rest) = (offset, bytes);
-        while let Some(split) = split(at, rest) {
-            self.change(split.at, Some(&split.page))?;
-            (at, rest) = (split.next, split.rest);
-        }
-        Ok(())
-    }
 }

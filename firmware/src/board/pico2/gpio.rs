@@ -1,13 +1,11 @@
-//! Pins: what each is for, and the button and the lamp.
+//! Pins.
 //!
 //! In: pin numbers of `pins`. Out: levels. Register names are those of the RP2350 datasheet (SIO, IO_BANK0,
 //! PADS_BANK0). The button pulls to ground against the chip's pull-up: pull-downs of the first chips hold a
 //! pin at 2 V (erratum RP2350-E9).
 
-use shared::session::{Button, Lamp, Press, Signal};
-
 use super::clocks::{block, release};
-use super::pins::{BUTTON, LED, MATCH};
+use super::pins::LED;
 use crate::board::register::Registers;
 
 const SIO: usize = 0xd000_0000;
@@ -43,7 +41,7 @@ pub(super) unsafe fn start() {
 
 /// A pin of the processor's.
 #[derive(Debug)]
-pub(super) struct Pin {
+pub(crate) struct Pin {
     mask: u32,
     sio: Registers,
 }
@@ -53,7 +51,7 @@ impl Pin {
     ///
     /// # Safety
     /// Called once for a pin, after [`start`]; only `Pin` uses SIO.
-    pub(super) unsafe fn output(number: u8) -> Self {
+    pub(crate) unsafe fn output(number: u8) -> Self {
         // SAFETY: the obligation is the same.
         let mut pin = unsafe { Self::new(number, 0) };
         pin.set(false);
@@ -65,7 +63,7 @@ impl Pin {
     ///
     /// # Safety
     /// As [`Self::output`].
-    unsafe fn input(number: u8) -> Self {
+    pub(crate) unsafe fn input(number: u8) -> Self {
         // SAFETY: the obligation is the same.
         unsafe { Self::new(number, PAD_PULL_UP) }
     }
@@ -82,12 +80,12 @@ impl Pin {
         }
     }
 
-    pub(super) fn set(&mut self, high: bool) {
+    pub(crate) fn set(&mut self, high: bool) {
         let register = if high { GPIO_OUT_SET } else { GPIO_OUT_CLR };
         self.sio.write(register, self.mask);
     }
 
-    fn is_high(&self) -> bool {
+    pub(crate) fn is_high(&self) -> bool {
         self.sio.read(GPIO_IN) & self.mask != 0
     }
 }
@@ -105,62 +103,8 @@ pub(super) unsafe fn connect(number: u8, function: Function, pad: u32) {
     pads.write(4 * number + 4, PAD_INPUT | PAD_4_MA | PAD_SCHMITT | pad);
 }
 
-/// The button, the lamp, and the pin that says when there is a match.
-#[derive(Debug)]
-pub struct Panel {
-    button_pin: Pin,
-    led: Pin,
-    matched: Pin,
-    button: Button,
-    lamp: Lamp,
-}
-
-impl Panel {
-    /// # Safety
-    /// Called once, after [`start`].
-    pub(super) unsafe fn new() -> Self {
-        // SAFETY: called once, for three different pins, as `pins` asserts.
-        unsafe {
-            Self {
-                button_pin: Pin::input(BUTTON),
-                led: Pin::output(LED),
-                matched: Pin::output(MATCH),
-                button: Button::new(),
-                lamp: Lamp::new(),
-            }
-        }
-    }
-
-    /// What was pressed since the last look; the lamp and the match pin follow the time.
-    pub fn look(&mut self, now: u64) -> Option<Press> {
-        self.led.set(self.lamp.is_lit(now));
-        self.matched.set(self.lamp.is_match(now));
-        self.button.look(self.is_down(), now)
-    }
-
-    /// Shows what came of a picture.
-    pub const fn show(&mut self, signal: Signal, now: u64) {
-        self.lamp.show(signal, now);
-    }
-
-    /// Whether the button is down at this moment.
-    #[must_use]
-    pub fn is_down(&self) -> bool {
-        !self.button_pin.is_high()
-    }
-
-    /// Sets lamp and match pin, and says what levels they then have: for a board's checklist.
-    pub fn levels(&mut self, led: bool, matched: bool) -> (bool, bool) {
-        self.led.set(led);
-        self.matched.set(matched);
-        // The level passes two flip-flops before it can be read.
-        super::wait_cycles(150);
-        (self.led.is_high(), self.matched.is_high())
-    }
-}
-
 /// Lights the lamp for a program that cannot go on.
-pub(super) fn alarm() {
+pub(crate) fn alarm() {
     // SAFETY: the program has ended, so nobody else uses the pin any more.
     let mut led = unsafe { Pin::output(LED) };
     led.set(true);

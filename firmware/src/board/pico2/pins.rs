@@ -3,18 +3,7 @@
 //! In: nothing. Out: GPIO numbers, and the table that `cargo xtask firmware pins` prints. The module's
 //! pins are counted as on its silkscreen, from 1 beside the USB socket, against the clock.
 
-/// A wire between the board and something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wire {
-    /// What is at its other end.
-    pub what: &'static str,
-    /// The GPIO; `None` for power.
-    pub gpio: Option<u8>,
-    /// The module's pin; `None` when it is on the board.
-    pub pin: Option<u8>,
-    /// What to know about it.
-    pub note: &'static str,
-}
+use super::wire::{Wire, are_distinct, wire};
 
 /// SPI0 RX: from the camera.
 pub const CAMERA_MISO: u8 = 16;
@@ -33,56 +22,48 @@ pub const LED: u8 = 25;
 
 /// Everything that is connected, in the order of the pins.
 pub const WIRES: [Wire; 10] = [
-    wire("ground of the button", None, Some(18), "any ground will do"),
+    wire(
+        "ground of the button",
+        None,
+        Some("18"),
+        "any ground will do",
+    ),
     wire(
         "button, to ground",
         Some(BUTTON),
-        Some(19),
+        Some("19"),
         "short press asks, long press (0.8 s) learns",
     ),
     wire(
         "match output",
         Some(MATCH),
-        Some(20),
+        Some("20"),
         "3.3 V for 2 s at a match, at most 4 mA",
     ),
-    wire("camera MISO", Some(CAMERA_MISO), Some(21), "SPI0 RX"),
-    wire("camera CS", Some(CAMERA_CS), Some(22), "low is selected"),
-    wire("camera GND", None, Some(23), "any ground will do"),
+    wire("camera MISO", Some(CAMERA_MISO), Some("21"), "SPI0 RX"),
+    wire("camera CS", Some(CAMERA_CS), Some("22"), "low is selected"),
+    wire("camera GND", None, Some("23"), "any ground will do"),
     wire(
         "camera SCK",
         Some(CAMERA_SCK),
-        Some(24),
+        Some("24"),
         "SPI0 SCK, 7.5 MHz",
     ),
-    wire("camera MOSI", Some(CAMERA_MOSI), Some(25), "SPI0 TX"),
-    wire("camera VCC", None, Some(36), "3V3(OUT)"),
+    wire("camera MOSI", Some(CAMERA_MOSI), Some("25"), "SPI0 TX"),
+    wire("camera VCC", None, Some("36"), "3V3(OUT)"),
     wire("lamp", Some(LED), None, "on the board"),
 ];
 
-const fn wire(what: &'static str, gpio: Option<u8>, pin: Option<u8>, note: &'static str) -> Wire {
-    Wire {
-        what,
-        gpio,
-        pin,
-        note,
-    }
+/// A GPIO as the board's maker calls it.
+#[must_use]
+pub const fn name(gpio: u8) -> u8 {
+    gpio
 }
 
 /// No GPIO has two tasks, and SPI0 is where the chip can have it: RX, SCK and TX on GPIOs 0, 2 and 3 of each
 /// four, of those up to 23 that have it (RP2350 datasheet, GPIO functions, F1).
 const _: () = {
-    let mut i = 0;
-    while i < WIRES.len() {
-        let mut j = i + 1;
-        while j < WIRES.len() {
-            if let (Some(a), Some(b)) = (WIRES[i].gpio, WIRES[j].gpio) {
-                assert!(a != b, "a GPIO has two tasks");
-            }
-            j += 1;
-        }
-        i += 1;
-    }
+    assert!(are_distinct(&WIRES), "a GPIO has two tasks");
     assert!(CAMERA_MISO == 16 || CAMERA_MISO == 0 || CAMERA_MISO == 4 || CAMERA_MISO == 20);
     assert!(CAMERA_SCK == 18 || CAMERA_SCK == 2 || CAMERA_SCK == 6 || CAMERA_SCK == 22);
     assert!(CAMERA_MOSI == 19 || CAMERA_MOSI == 3 || CAMERA_MOSI == 7 || CAMERA_MOSI == 23);

@@ -58,14 +58,7 @@ pub(super) fn serial() -> [u8; 16] {
         }
     }
     let [_, _, device, wafer] = words;
-    let mut rest = u64::from(wafer) << 32 | u64::from(device);
-    let mut digits = [b'0'; 16];
-    for place in digits.iter_mut().rev() {
-        let value = (rest & 0xf) as u8;
-        *place = if value < 10 { b'0' } else { b'A' - 10 } + value;
-        rest >>= 4;
-    }
-    digits
+    shared::usb::serial(u64::from(wafer) << 32 | u64::from(device))
 }
 
 fn find(code: &[u8; 2]) -> Option<usize> {

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 
+use super::serial_port::Handshake;
 use super::usb::Uart;
 
 const DPRAM: usize = 0x5010_0000;
@@ -20,22 +21,8 @@ const LENGTH: u32 = 0x3ff;
 const SETUP_REC: u32 = 1 << 17;
 const BUS_RESET: u32 = 1 << 19;
 
-/// What a token is answered by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Handshake {
-    /// Nothing: another address, no such endpoint, or not plugged in.
-    Silent,
-    /// Later.
-    Nak,
-    /// Refused.
-    Stall,
-    /// A packet of the device, and whether it is DATA1.
-    Data(Vec<u8>, bool),
-    /// The host's packet was taken.
-    Ack,
-    /// The host's packet was dropped: DATA0 where DATA1 was due, or the other way round.
-    OutOfOrder,
-}
+/// A host may end an answer before its last packet.
+pub(crate) const TAKES_AN_EARLY_END: bool = true;
 
 struct Chip {
     dpram: Vec<u32>,

@@ -37,7 +37,7 @@ impl Sleep {
     ///
     /// # Safety
     /// Called once, with interrupts masked for good, and nobody else uses the processor's timer.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: called once, this is the only owner of the timer; nothing else of them is used.
         let mut timer = unsafe { Peripherals::steal() }.SYST;
         timer.set_clock_source(SystClkSource::Core);

@@ -41,7 +41,7 @@ const QUEUE: u32 = 8;
 
 /// The bus did not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stuck;
+pub(crate) struct Stuck;
 
 impl embedded_hal::spi::Error for Stuck {
     fn kind(&self) -> ErrorKind {
@@ -51,7 +51,7 @@ impl embedded_hal::spi::Error for Stuck {
 
 /// The camera's end of SPI0.
 #[derive(Debug)]
-pub(super) struct Spi {
+pub(crate) struct Spi {
     registers: Registers,
     select: Pin,
     delay: Counter,
@@ -60,7 +60,7 @@ pub(super) struct Spi {
 impl Spi {
     /// # Safety
     /// Called once, after `clocks::start` and `gpio::start`.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: called once, this is the only owner of the block and its pins.
         let (mut registers, mut select, delay) = unsafe {
             release(block::SPI0);

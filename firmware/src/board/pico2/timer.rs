@@ -27,7 +27,7 @@ impl Clock {
     ///
     /// # Safety
     /// Called once, after `clocks::start`.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: the addresses are the processor's; called once, nobody else uses its cycle counter.
         let (mut demcr, mut dwt) = unsafe { (Registers::new(DEMCR), Registers::new(DWT)) };
         let others = demcr.read(0);
@@ -49,6 +49,12 @@ impl Clock {
         self.0.now()
     }
 
+    /// Whether it counts a crystal's periods: the program would not have come here without one.
+    #[must_use]
+    pub const fn is_crystal(&self) -> bool {
+        true
+    }
+
     /// Cycles of the processor, back to 0 after 28 s.
     #[must_use]
     pub fn cycles(&self) -> u32 {
@@ -59,19 +65,19 @@ impl Clock {
 
 /// The timer, as many readers may have it.
 #[derive(Debug)]
-pub(super) struct Counter(Registers);
+pub(crate) struct Counter(Registers);
 
 impl Counter {
     /// # Safety
     /// Called after `clocks::start`.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: the address is the chip's; reading the raw counter changes nothing, so that it may have
         // several readers.
         Self(unsafe { Registers::new(TIMER0) })
     }
 
     /// Microseconds. The two halves are read apart, so the upper one is read again.
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         loop {
             let high = self.0.read(TIMERAWH);
             let low = self.0.read(TIMERAWL);

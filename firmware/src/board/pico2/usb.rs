@@ -6,7 +6,7 @@
 //! controller itself puts the host off. A host has 50 ms of patience where it gives the address, more elsewhere.
 //! `shared/tests/rp2350_usb.rs` runs this file against a simulator of the controller.
 
-use shared::usb::{Change, Control, DATA, NOTIFY, Outbox, PACKET, Step};
+use shared::usb::{Change, Control, DATA, Inbox, NOTIFY, Outbox, PACKET, Step};
 
 use super::clocks::{block, release};
 use super::rom;
@@ -92,10 +92,7 @@ pub struct Uart {
     in_data1: bool,
     out_data1: bool,
     out: Outbox,
-    /// The host's last packet, and how much of it was read.
-    came: [u8; PACKET],
-    came_len: usize,
-    came_read: usize,
+    came: Inbox,
     /// Whether somebody reads at the other end.
     is_heard: bool,
 }
@@ -105,7 +102,7 @@ impl Uart {
     ///
     /// # Safety
     /// Called once, after `clocks::start`.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: the addresses are the chip's, and called once this is the only owner.
         let (mut usb, mut dpram) = unsafe {
             release(block::USBCTRL);
@@ -127,9 +124,7 @@ impl Uart {
             in_data1: false,
             out_data1: false,
             out: Outbox::new(),
-            came: [0; PACKET],
-            came_len: 0,
-            came_read: 0,
+            came: Inbox::new(),
             is_heard: false,
         }
     }
@@ -137,9 +132,7 @@ impl Uart {
     /// The next byte of the host's, if there is one.
     pub fn read_byte(&mut self) -> Option<u8> {
         self.poll();
-        let byte = self.came.get(..self.came_len)?.get(self.came_read)?;
-        self.came_read += 1;
-        Some(*byte)
+        self.came.take()
     }
 
     /// Takes a byte for the host; `false` when the ones before have not left yet. As on any serial line a byte
@@ -167,9 +160,9 @@ impl Uart {
 
     /// Whether the controller or a byte of the host's waits to be looked at. What can be handed to the
     /// controller is handed over first.
-    pub(super) fn has_something(&mut self) -> bool {
+    pub(crate) fn has_something(&mut self) -> bool {
         self.poll();
-        self.came_read < self.came_len || self.usb.read(INTS) != 0
+        !self.came.is_empty() || self.usb.read(INTS) != 0
     }
 
     /// Does what the controller has for it to do, and hands it the next packet.
@@ -303,7 +296,7 @@ impl Uart {
     /// Forgets all that came and waits, and where the order of packets was.
     fn forget(&mut self) {
         self.out.clear();
-        (self.came_len, self.came_read) = (0, 0);
+        self.came.clear();
         (self.in_data1, self.out_data1) = (false, false);
     }
 
@@ -331,13 +324,13 @@ impl Uart {
     /// Takes the host's next packet, when the one before was read.
     fn take_packet(&mut self) {
         let done = self.usb.read(BUFF_STATUS) & bit(DATA, Way::Out) != 0;
-        if !done || self.came_read < self.came_len || !self.control.is_configured() {
+        if !done || !self.came.is_empty() || !self.control.is_configured() {
             return;
         }
         self.usb.write(BUFF_STATUS, bit(DATA, Way::Out));
         let mut bytes = [0; PACKET];
-        self.came_len = self.fetch(DATA, OUT_BUFFER, &mut bytes);
-        (self.came, self.came_read) = (bytes, 0);
+        let len = self.fetch(DATA, OUT_BUFFER, &mut bytes);
+        self.came.put(bytes.get(..len).unwrap_or(&[]));
         // Not every program sets DTR; one that sends also reads.
         self.is_heard = true;
         self.out_data1 = !self.out_data1;

@@ -38,7 +38,7 @@ impl Watchdog {
     ///
     /// # Safety
     /// Called once, after `clocks::start`.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         // SAFETY: the addresses are the chip's, and called once this is the only owner of both.
         let (registers, mut psm) = unsafe { (Registers::new(WATCHDOG), Registers::new(PSM)) };
         psm.write(WDSEL, EVERYTHING);
@@ -70,12 +70,12 @@ impl Watchdog {
 
     /// Two words that outlive a reset by it, but not the power.
     #[must_use]
-    pub fn notes(&self) -> [u32; 2] {
+    pub(super) fn notes(&self) -> [u32; 2] {
         SCRATCH.map(|place| self.registers.read(place))
     }
 
     /// Writes them.
-    pub fn note(&mut self, notes: [u32; 2]) {
+    pub(super) fn note(&mut self, notes: [u32; 2]) {
         for (place, note) in SCRATCH.into_iter().zip(notes) {
             self.registers.write(place, note);
         }

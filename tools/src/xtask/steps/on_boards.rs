@@ -41,8 +41,8 @@ fn build_real(board: Board, bench: &Workbench) -> Result<String> {
     let bringup = firmware::build(board, Program::Bringup, &bench.progress)?;
     let functions = firmware::audit(&device)? + firmware::audit(&bringup)?;
     let kernels = firmware::kernels(&device, board)?;
-    firmware::image(bringup)?;
-    let image = firmware::image(device)?;
+    firmware::image(board, bringup)?;
+    let image = firmware::image(board, device)?;
     bench
         .progress
         .note(&format!("{}:\n{}", board.name, image.layout));

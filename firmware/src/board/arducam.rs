@@ -1,4 +1,4 @@
-//! The Arducam Mega on SPI0.
+//! The Arducam Mega on a board's SPI.
 //!
 //! In: the driver of `shared::arducam`. Out: grey pictures of 128×128, or what is wrong with the camera. It is
 //! set up before the first picture, and again after it has failed, so that it may be plugged in later.
@@ -7,8 +7,8 @@ use shared::arducam::{Mega, MegaError, Side};
 use shared::link::CameraFault;
 use shared::support_set::MAX_CAPTURE;
 
-use super::spi::{Spi, Stuck};
-use super::timer::Counter;
+use super::chip::spi::{Spi, Stuck};
+use super::chip::timer::Counter;
 
 const SIDE: Side = Side::S128;
 const _: () = assert!(SIDE.pixels() * SIDE.pixels() <= MAX_CAPTURE);
@@ -31,7 +31,7 @@ pub struct Camera {
 
 impl Camera {
     /// # Safety
-    /// Called once, after `clocks::start` and `gpio::start`.
+    /// Called once, after the chip's clocks and pins were started.
     pub(super) unsafe fn new() -> Self {
         // SAFETY: the obligation is the same.
         let mega = unsafe { Mega::new(Spi::new(), Counter::new()) };
