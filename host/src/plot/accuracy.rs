@@ -1,12 +1,11 @@
 //! Accuracy against the number of classes: what the network can do, what it must beat, and how much
 //! it loses on alphabets that it was not trained on.
 //!
-//! In: a model and two families of alphabets. Out: a [`Row`] for each N and curve, and the
+//! In: an engine and two families of alphabets. Out: a [`Row`] for each N and curve, and the
 //! [`AccuracyFigure`] of one protocol. *Within alphabet* and *mixed alphabets* are two figures,
 //! never one: they are different tasks.
 
 use serde::Serialize;
-use shared::model::ModelView;
 
 use super::PlotError;
 use super::canvas::{Area, Drawn, Figure, Pen, beside};
@@ -14,7 +13,7 @@ use super::chart::{Axis, BLUE, Curve, ErrorMark, GREEN, GREY, Look, Marker, VERM
 use super::chart::{axes, legend};
 use crate::baseline::nearest_pixels;
 use crate::dataset::Dataset;
-use crate::engine::shared::Shared;
+use crate::engine::Embedder;
 use crate::evaluate::evaluate_all;
 use crate::trials::{Accuracy, TrialSet, mixed, within_alphabet};
 
@@ -108,17 +107,16 @@ impl Protocol {
 ///
 /// # Errors
 /// [`PlotError::Evaluate`] naming the drawing that cannot be used.
-pub fn measure(
-    model: ModelView<'_>,
+pub fn measure<E: Embedder>(
+    engine: &E,
     [evaluation, background]: [&Dataset; 2],
     trials: usize,
     seed: u64,
 ) -> Result<Vec<(Protocol, Vec<Row>)>, PlotError> {
-    let engine = Shared::new(model);
     let draw = |data| Protocol::ALL.map(|protocol| protocol.trials(data, trials, seed));
     let (seen, unseen) = (draw(background), draw(evaluation));
     let decide = |sets: &[Vec<TrialSet>; 2]| {
-        evaluate_all(&sets.iter().flatten().collect::<Vec<_>>(), &engine)
+        evaluate_all(&sets.iter().flatten().collect::<Vec<_>>(), engine)
     };
     let (mut on_seen, mut on_unseen) = (decide(&seen)?.into_iter(), decide(&unseen)?.into_iter());
     let mut figures = Vec::new();
