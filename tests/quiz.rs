@@ -230,74 +230,29 @@ fn a_quiz_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let truths = truths(at);
-    let mut child = start(
-        at,
-        &[&TRIALS[..], &["--web", "--listen", "127.0.0.1:0"]].concat(),
-    );
+    let flags = ["--web", "--listen", "127.0.0.1:0"];
+    let mut child = start(at, &[&TRIALS[..], &flags].concat());
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut url = String::new();
     stdout.read_line(&mut url).unwrap();
     let mut browser = Browser::open(url.trim(), [1040, 800]);
 
-    // With the mouse: nothing is told before, and an answer is two clicks.
-    asked(&mut browser, 1);
-    assert_eq!(browser.text("#count"), "trial 1 of 4");
-    let choices = browser.eval("document.querySelectorAll('.class').length");
-    assert_eq!(choices, 20);
-    let betrayed = browser.eval("document.querySelectorAll('.truth, .wrong').length");
-    assert_eq!(
-        (
-            betrayed,
-            browser.eval("document.querySelector('#answer').disabled")
-        ),
-        (0.into(), true.into())
-    );
-    browser.click(&format!(".class:nth-child({})", truths[0]));
-    assert_eq!(browser.text("#verdict"), format!("Number {}?", truths[0]));
-    keep(&mut browser, "quiz-trial.png");
-    browser.click("#answer");
-    browser.wait_for("!busy && told");
-    assert!(
-        browser.text("#verdict").starts_with("Right."),
-        "{}",
-        browser.text("#verdict")
-    );
+    with_the_mouse(&mut browser, &truths[0]);
     assert_eq!(
         answers(&at.join("runs/quiz.jsonl")).len(),
         1,
         "kept at once"
     );
-
-    // With the keyboard: digits, arrows, Enter. The wrong answer shows both.
     browser.press("Enter", 13);
-    asked(&mut browser, 2);
-    let wrong: usize = truths[1].parse::<usize>().unwrap() % 20 + 1;
-    type_number(&mut browser, &wrong.to_string());
-    assert_eq!(browser.eval("chosen"), wrong - 1);
-    browser.press("ArrowRight", 39);
-    browser.press("ArrowLeft", 37);
-    browser.press("Enter", 13);
-    browser.wait_for("!busy && told");
-    assert!(
-        browser
-            .text("#verdict")
-            .starts_with(&format!("Wrong: it is {}.", truths[1]))
-    );
-    assert_eq!(browser.text(".class.truth"), truths[1]);
-    assert_eq!(browser.text(".class.wrong"), wrong.to_string());
-    keep(&mut browser, "quiz-wrong.png");
-    on_a_phone(&mut browser, "quiz-phone.png");
+    with_the_keyboard(&mut browser, &truths[1]);
     browser.press("Enter", 13);
 
     // Stopped, and gone on with, also after the page was loaded again.
     asked(&mut browser, 3);
     browser.click("#stop");
     browser.wait_for("!busy && !document.querySelector('#result').hidden");
-    assert!(
-        browser.text("#people").contains("1 of 2"),
-        "{}",
-        browser.text("#people")
-    );
+    let people = browser.text("#people");
+    assert!(people.contains("1 of 2"), "{people}");
     browser.eval("window.left = true; location.reload()");
     browser.wait_for("!window.left && typeof busy === 'boolean' && !busy && state");
     browser.wait_for("!document.querySelector('#result').hidden");
@@ -309,20 +264,7 @@ fn a_quiz_in_a_browser() {
         browser.wait_for("!busy && told");
         browser.press("Enter", 13);
     }
-    browser.wait_for("!busy && !document.querySelector('#result').hidden");
-    let result = browser.text("#result");
-    for words in [
-        "You",
-        "75.0 %",
-        "3 of 4",
-        "Model micro",
-        "chance, 5.0 %",
-        "By alphabet",
-    ] {
-        assert!(result.contains(words), "`{words}` is not in {result}");
-    }
-    keep(&mut browser, "quiz-result.png");
-    on_a_phone(&mut browser, "quiz-result-phone.png");
+    result(&mut browser);
     assert_eq!(browser.errors(), &[] as &[String]);
     let outside = |asked: &&String| !asked.starts_with(url.trim()) && !asked.starts_with("data:");
     assert_eq!(browser.requests().iter().find(outside), None);
@@ -332,10 +274,71 @@ fn a_quiz_in_a_browser() {
     let mut report = String::new();
     stdout.read_to_string(&mut report).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    for words in ["3 of 4", "model micro", "runs like Lake's"] {
+        assert!(report.contains(words), "`{words}` is not in {report}");
+    }
+}
+
+/// Nothing is told before, and an answer is two clicks.
+fn with_the_mouse(browser: &mut Browser, truth: &str) {
+    asked(browser, 1);
+    assert_eq!(browser.text("#count"), "trial 1 of 4");
+    let choices = browser.eval("document.querySelectorAll('.class').length");
+    assert_eq!(choices, 20);
+    let betrayed = browser.eval("document.querySelectorAll('.truth, .wrong').length");
+    let disabled = browser.eval("document.querySelector('#answer').disabled");
+    assert_eq!((betrayed, disabled), (0.into(), true.into()));
+    browser.click(&format!(".class:nth-child({truth})"));
+    assert_eq!(browser.text("#verdict"), format!("Number {truth}?"));
+    keep(browser, "quiz-trial.png");
+    browser.click("#answer");
+    browser.wait_for("!busy && told");
+    let verdict = browser.text("#verdict");
+    assert!(verdict.starts_with("Right."), "{verdict}");
+}
+
+/// Digits, arrows, Enter. A wrong answer shows both.
+fn with_the_keyboard(browser: &mut Browser, truth: &str) {
+    asked(browser, 2);
+    let wrong = truth.parse::<usize>().unwrap() % 20 + 1;
+    type_number(browser, &wrong.to_string());
+    assert_eq!(browser.eval("chosen"), wrong - 1);
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowDown", 40);
+    browser.press("Backspace", 8);
+    assert_eq!(browser.eval("chosen"), Value::Null);
+    browser.press("Enter", 13);
+    assert_eq!(browser.text("#count"), "trial 2 of 4", "nothing was chosen");
+    type_number(browser, &wrong.to_string());
+    browser.press("Enter", 13);
+    browser.wait_for("!busy && told");
+    let verdict = browser.text("#verdict");
     assert!(
-        report.contains("3 of 4") && report.contains("model micro"),
-        "{report}"
+        verdict.starts_with(&format!("Wrong: it is {truth}.")),
+        "{verdict}"
     );
+    assert_eq!(browser.text(".class.truth"), truth);
+    assert_eq!(browser.text(".class.wrong"), wrong.to_string());
+    keep(browser, "quiz-wrong.png");
+    on_a_phone(browser, "quiz-phone.png");
+}
+
+fn result(browser: &mut Browser) {
+    browser.wait_for("!busy && !document.querySelector('#result').hidden");
+    let result = browser.text("#result");
+    let words = [
+        "You",
+        "75.0 %",
+        "3 of 4",
+        "Model micro",
+        "chance, 5.0 %",
+        "By alphabet",
+    ];
+    for words in words {
+        assert!(result.contains(words), "`{words}` is not in {result}");
+    }
+    keep(browser, "quiz-result.png");
+    on_a_phone(browser, "quiz-result-phone.png");
 }
 
 /// Nothing is wider than a phone, by night.
