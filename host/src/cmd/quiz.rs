@@ -3,13 +3,10 @@
 //! In: a model, drawings, which trials; answers from a terminal, a pipe or a browser. Out: a record of all
 //! answers, and the [`Report`](crate::quiz::report::Report). The dialogue is on stderr, the report on stdout.
 
-use std::io::{BufRead, IsTerminal};
+mod sitting;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use rand::{SeedableRng, rngs::SysRng};
@@ -24,14 +21,11 @@ use crate::engine::shared::Shared;
 use crate::evaluate::alphabets::Catalogue;
 use crate::evaluate::evaluate_all;
 use crate::files::create_folder;
-use crate::page_server::ServeError;
 use crate::quiz::Quiz;
 use crate::quiz::pictures::Pictures;
 use crate::quiz::questions::{Plan, Protocol, Questions};
 use crate::quiz::record::{Header, Record, RecordError};
-use crate::quiz::report::{Contestant, Report};
-use crate::quiz::terminal::{self, Ending, Heard, Screen};
-use crate::quiz::web::Web;
+use crate::quiz::report::Contestant;
 use crate::{shipped, trials};
 
 /// Trials where nobody says how many: some minutes of a person's time.
@@ -40,8 +34,6 @@ const TRIALS: usize = 20;
 const WAYS: usize = 20;
 /// Name of a record where none is named.
 const RECORD: &str = "runs/quiz";
-/// How long is waited for a line before it is looked for Ctrl-C.
-const WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -112,8 +104,8 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
         false => begin(args, &model)?,
     };
     match args.web {
-        true => in_browser(args, quiz),
-        false => in_terminal(args, quiz),
+        true => sitting::in_browser(args, quiz),
+        false => sitting::in_terminal(args, quiz),
     }
 }
 
@@ -250,117 +242,4 @@ fn failure(error: RecordError) -> Failure {
         RecordError::Write { .. } => Failure::work(error),
         _ => Failure::usage(error),
     }
-}
-
-fn in_terminal(args: &Args, mut quiz: Quiz) -> Result<Verdict, Failure> {
-    let term = console::Term::stderr();
-    let variable = |name: &str| std::env::var(name).ok();
-    let mut screen = Screen {
-        out: std::io::stderr(),
-        columns: usize::from(term.size().1),
-        pictures: args.pictures.resolved(term.is_term(), variable),
-        feedback: !args.hide_feedback,
-    };
-    let (lines, stop) = (typed_lines(), interrupted()?);
-    let said = terminal::run(&mut quiz, &mut screen, || hear(&lines, &stop));
-    // Also after a failure: what was answered is worth its report.
-    finish(args, &quiz.report(), || quiz.record().discard_if_empty())?;
-    Ok(match said.map_err(Failure::work)? {
-        Ending::Interrupted => Verdict::Interrupted,
-        Ending::Done | Ending::Stopped => Verdict::Success,
-    })
-}
-
-/// Lines of stdin, read by a thread of their own: Ctrl-C does not wait for the next one.
-fn typed_lines() -> Receiver<String> {
-    let (send, lines) = sync_channel(1);
-    std::thread::spawn(move || {
-        let read = std::io::stdin().lock().lines().map_while(Result::ok);
-        // Nobody listens any more when the quiz has ended.
-        read.map(|line| send.send(line))
-            .take_while(Result::is_ok)
-            .for_each(drop);
-    });
-    lines
-}
-
-fn hear(lines: &Receiver<String>, stop: &AtomicBool) -> Heard {
-    loop {
-        if stop.load(Ordering::SeqCst) {
-            eprintln!();
-            return Heard::Interrupt;
-        }
-        match lines.recv_timeout(WAIT) {
-            Ok(line) => {
-                if !std::io::stdin().is_terminal() {
-                    // What a person sees who types.
-                    eprintln!("{line}");
-                }
-                return Heard::Line(line);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                eprintln!();
-                return Heard::End;
-            }
-        }
-    }
-}
-
-/// Set when Ctrl-C is pressed.
-fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst)).map_err(Failure::work)?;
-    Ok(stop)
-}
-
-fn in_browser(args: &Args, quiz: Quiz) -> Result<Verdict, Failure> {
-    let stop = interrupted()?;
-    let web = Web::start(args.listen, quiz, !args.hide_feedback).map_err(|error| match error {
-        ServeError::Listen { .. } => Failure::usage(error),
-        ServeError::Start(_) => Failure::work(error),
-    })?;
-    if !web.server().address().ip().is_loopback() {
-        eprintln!("note: everybody who reaches this address can answer");
-    }
-    let url = web.server().url();
-    // Of programs that read the report, stdout has that alone.
-    match args.json {
-        true => eprintln!("{url}"),
-        false => println!("{url}"),
-    }
-    eprintln!("open this address in a browser; Ctrl-C ends it");
-    let mut done = false;
-    while !stop.load(Ordering::SeqCst) {
-        if web.is_done() && !done {
-            eprintln!("done; the page stays until Ctrl-C");
-        }
-        done = web.is_done();
-        std::thread::sleep(WAIT);
-    }
-    finish(args, &web.report(), || web.discard_if_empty())?;
-    Ok(match web.is_done() {
-        true => Verdict::Success,
-        false => Verdict::Interrupted,
-    })
-}
-
-/// Prints the report, and how to go on.
-fn finish(args: &Args, report: &Report, discard: impl FnOnce()) -> Result<(), Failure> {
-    discard();
-    if args.json {
-        let json = serde_json::to_string_pretty(report).map_err(Failure::work)?;
-        println!("{json}");
-    } else {
-        println!("{}", report.words().trim_end());
-    }
-    let record: &Path = &report.record;
-    if report.answered > 0 && report.answered < report.plan.trials {
-        eprintln!(
-            "next: go on with `onelook quiz --resume --record {}`",
-            record.display()
-        );
-    }
-    Ok(())
 }

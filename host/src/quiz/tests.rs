@@ -1,16 +1,14 @@
 //! A test taken by nobody in particular: what is asked, kept, shown and reported.
 
-use std::net::SocketAddr;
-use std::path::Path;
+mod page;
 
-use serde_json::{Value, json};
+use std::path::Path;
 
 use super::pictures::{BLOCKS, DOTS, Pictures, kitty, tile};
 use super::questions::{Plan, Protocol, Questions};
 use super::record::{Header, Record};
 use super::report::Contestant;
 use super::terminal::{self, Ending, Heard, Screen};
-use super::web::{PAGE, Web};
 use super::*;
 use crate::dataset::{Dataset, Drawing};
 use crate::evaluate::alphabets::Catalogue;
@@ -291,18 +289,16 @@ fn tiles_show_the_mark() {
     let dots = tile(&bar, DOTS, 12);
     assert_eq!((dots.len(), dots[0].chars().count()), (6, 12));
     let has_ink = |line: &String| line.chars().any(|c| c != '\u{2800}');
-    assert_eq!(
-        dots.iter().filter(|line| has_ink(line)).count(),
-        1,
-        "{dots:#?}"
-    );
+    // It may lie between two lines.
+    let inked = dots.iter().filter(|line| has_ink(line)).count();
+    assert!((1..=2).contains(&inked), "{dots:#?}");
     assert!(
         dots.iter().any(|line| !line.contains('\u{2800}')),
         "as wide as the tile: {dots:#?}"
     );
     let blocks = tile(&bar, BLOCKS, 12);
     let middle = blocks.iter().filter(|line| line.contains(['▀', '▄', '█']));
-    assert_eq!(middle.count(), 1, "{blocks:#?}");
+    assert!((1..=2).contains(&middle.count()), "{blocks:#?}");
     // No ink, and no pixels.
     for side in [0, 9] {
         let empty = Drawing {
@@ -332,133 +328,5 @@ fn pictures_for_terminals_that_know_them() {
     assert_eq!(sequence.matches("\x1b_G").count(), 2);
     assert!(
         sequence.starts_with("\x1b_Ga=T,f=100,q=2,c=80,m=1;") && sequence.contains("\x1b_Gm=0;")
-    );
-}
-
-/// A quiz on a page, asked by a real client.
-struct Page(Web);
-
-impl Page {
-    fn of(path: &Path, feedback: bool) -> Self {
-        let here: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        Self(Web::start(here, quiz(path), feedback).unwrap())
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.0.server().address());
-        let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder()
-                .http_status_as_error(false)
-                .build(),
-        );
-        let mut request = ureq::http::Request::builder().method(method).uri(url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
-        let status = response.status().as_u16();
-        let text = response.body_mut().read_to_string().unwrap();
-        (
-            status,
-            serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        )
-    }
-
-    fn get(&self, path: &str) -> (u16, Value) {
-        self.ask("GET", path, "", &[])
-    }
-
-    fn answer(&self, trial: usize, given: usize) -> (u16, Value) {
-        let body = json!({ "trial": trial, "given": given }).to_string();
-        self.ask("POST", "/api/answer", &body, &[])
-    }
-}
-
-#[test]
-fn a_page_asks_one_trial_after_the_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let page = Page::of(&folder.path().join("quiz.jsonl"), true);
-    let truths = truths(&questions(PLAN));
-    assert_eq!(page.get("/").1, Value::String(PAGE.into()));
-    // Nothing was asked yet, so nothing can be answered.
-    assert_eq!(page.answer(1, 1).0, 409);
-    let (_, asked) = page.get("/api/trial");
-    assert_eq!(
-        (&asked["trial"], asked["classes"].as_array().unwrap().len()),
-        (&json!(1), 5)
-    );
-    assert!(
-        asked["query"]
-            .as_str()
-            .unwrap()
-            .starts_with("data:image/png;base64,")
-    );
-    assert_eq!(
-        asked.as_object().unwrap().len(),
-        3,
-        "no answer in the question"
-    );
-    assert_eq!(page.get("/api/state").1["report"], Value::Null);
-    for wrong in [0, 6] {
-        let (status, answer) = page.answer(1, wrong);
-        assert_eq!(status, 400, "{answer}");
-        assert!(answer["error"]["what"].as_str().unwrap().contains("1 to 5"));
-    }
-    assert_eq!(page.answer(2, 1).0, 409);
-    let (status, answer) = page.answer(1, truths[0] + 1);
-    assert_eq!(
-        (status, &answer["told"]["truth"]),
-        (200, &json!(truths[0] + 1))
-    );
-    assert_eq!(page.answer(1, 1).0, 409, "an answer is final");
-
-    let (_, stopped) = page.ask("POST", "/api/stop", "", &[]);
-    assert_eq!(
-        (&stopped["done"], &stopped["report"]["person"]["correct"]),
-        (&json!(true), &json!(1))
-    );
-    assert_eq!(page.get("/api/trial").0, 409);
-    assert!(page.0.is_done());
-    page.ask("POST", "/api/go-on", "", &[]);
-    for trial in 2..=4 {
-        assert_eq!(page.get("/api/trial").1["trial"], trial);
-        assert_eq!(page.answer(trial, truths[trial - 1] + 1).0, 200);
-    }
-    let (_, state) = page.get("/api/state");
-    assert_eq!(
-        (&state["done"], &state["report"]["person"]["mean"]),
-        (&json!(true), &json!(1.0))
-    );
-    assert_eq!(page.0.report().answered, 4);
-}
-
-#[test]
-fn a_page_may_tell_nothing_and_obeys_nobody_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let page = Page::of(&folder.path().join("quiz.jsonl"), false);
-    page.get("/api/trial");
-    let (_, answer) = page.answer(1, 1);
-    assert_eq!(
-        (&answer["told"], &answer["report"], &answer["answered"]),
-        (&Value::Null, &Value::Null, &json!(1))
-    );
-    let foreign = [("Origin", "http://evil.example")];
-    let (status, answer) = page.ask("POST", "/api/stop", "", &foreign);
-    assert_eq!(status, 403, "{answer}");
-    assert!(!page.0.is_done());
-    assert_eq!(page.get("/api/elsewhere").0, 404);
-    let long = "x".repeat(5000);
-    assert_eq!(page.ask("POST", "/api/answer", &long, &[]).0, 413);
-    assert_eq!(page.ask("POST", "/api/answer", "{}", &[]).0, 400);
-    for outside in ["http:", "https:", "src=\"/", "@import", "url("] {
-        assert!(!PAGE.contains(outside), "{outside}");
-    }
-    let here = page.0.server().address();
-    let taken = Web::start(here, quiz(&folder.path().join("other.jsonl")), true);
-    assert!(
-        taken
-            .unwrap_err()
-            .to_string()
-            .contains("--listen 127.0.0.1:0")
     );
 }
