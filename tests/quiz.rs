@@ -20,9 +20,20 @@ use tests::{onelook, refused, run_onelook};
 /// The same trials in every test.
 const TRIALS: [&str; 6] = ["--dataset", "synthetic", "--seed", "7", "--trials", "4"];
 
+/// A quiz that ends with its test, also when that fails.
+struct Sitting(Child);
+
+impl Drop for Sitting {
+    fn drop(&mut self) {
+        // It has ended already, or the system keeps it.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// `onelook quiz` in `folder`, with pipes.
-fn start(folder: &Path, arguments: &[&str]) -> Child {
-    Command::new(onelook())
+fn start(folder: &Path, arguments: &[&str]) -> Sitting {
+    let started = Command::new(onelook())
         .arg("quiz")
         .args(arguments)
         .current_dir(folder)
@@ -31,23 +42,35 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Sitting(started.unwrap())
 }
 
 /// The same with lines on stdin, to its end.
 fn take(folder: &Path, arguments: &[&str], lines: &str) -> Output {
-    let mut child = start(folder, arguments);
-    let mut stdin = child.stdin.take().unwrap();
+    let mut quiz = start(folder, arguments);
+    let mut stdin = quiz.0.stdin.take().unwrap();
     // It may have refused before it reads.
     stdin.write_all(lines.as_bytes()).ok();
     drop(stdin);
-    child.wait_with_output().unwrap()
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut errors = quiz.0.stderr.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        errors.read_to_end(&mut stderr).unwrap();
+        stderr
+    });
+    let mut reports = quiz.0.stdout.take().unwrap();
+    reports.read_to_end(&mut stdout).unwrap();
+    Output {
+        status: quiz.0.wait().unwrap(),
+        stdout,
+        stderr: reader.join().unwrap(),
+    }
 }
 
 /// Ctrl-C.
-fn interrupt(child: &Child) {
-    let pid = child.id().to_string();
+fn interrupt(quiz: &Sitting) {
+    let pid = quiz.0.id().to_string();
     let killed = Command::new("kill").args(["-INT", &pid]).status();
     assert!(killed.unwrap().success());
 }
@@ -86,9 +109,9 @@ fn an_interrupted_quiz_goes_on_and_nothing_is_lost() {
 
     // Ctrl-C while it waits: what was answered is reported, and kept.
     let mut child = start(at, &[&TRIALS[..], &["--json"]].concat());
-    let mut stdin = child.stdin.take().unwrap();
+    let mut stdin = child.0.stdin.take().unwrap();
     writeln!(stdin, "{}", truths[0]).unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
     let mut shown = String::new();
     while !shown.contains("trial 2 of 4, the query") {
         assert!(stderr.read_line(&mut shown).unwrap() > 0, "{shown}");
@@ -97,12 +120,13 @@ fn an_interrupted_quiz_goes_on_and_nothing_is_lost() {
     interrupt(&child);
     let mut stdout = String::new();
     child
+        .0
         .stdout
         .take()
         .unwrap()
         .read_to_string(&mut stdout)
         .unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.0.wait().unwrap().code(), Some(130));
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(
         (&report["answered"], &report["person"]["correct"]),
@@ -232,7 +256,7 @@ fn a_quiz_in_a_browser() {
     let truths = truths(at);
     let flags = ["--web", "--listen", "127.0.0.1:0"];
     let mut child = start(at, &[&TRIALS[..], &flags].concat());
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
     let mut url = String::new();
     stdout.read_line(&mut url).unwrap();
     let mut browser = Browser::open(url.trim(), [1040, 800]);
@@ -273,7 +297,7 @@ fn a_quiz_in_a_browser() {
     interrupt(&child);
     let mut report = String::new();
     stdout.read_to_string(&mut report).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
     for words in ["3 of 4", "model micro", "runs like Lake's"] {
         assert!(report.contains(words), "`{words}` is not in {report}");
     }

@@ -269,9 +269,10 @@ impl Both {
 
 /// What an exact test says, for who does not know it.
 fn significance(p_value: f64) -> String {
-    match p_value < 0.05 {
-        true => format!("more than chance explains (p = {p_value:.3})"),
-        false => format!("so few trials do not tell you apart (p = {p_value:.2})"),
+    match p_value {
+        p if p < 0.001 => "more than chance explains (p < 0.001)".to_owned(),
+        p if p < 0.05 => format!("more than chance explains (p = {p:.3})"),
+        p => format!("so few trials do not tell you apart (p = {p:.2})"),
     }
 }
 
