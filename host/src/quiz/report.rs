@@ -272,7 +272,7 @@ fn significance(p_value: f64) -> String {
     match p_value {
         p if p < 0.001 => "more than chance explains (p < 0.001)".to_owned(),
         p if p < 0.05 => format!("more than chance explains (p = {p:.3})"),
-        p => format!("so few trials do not tell you apart (p = {p:.2})"),
+        p => format!("these trials do not tell you apart (p = {p:.2})"),
     }
 }
 

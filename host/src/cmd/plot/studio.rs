@@ -267,10 +267,7 @@ impl<'a> Studio<'a> {
             false => '_',
         };
         let name: String = alphabet.name.chars().map(plain).collect();
-        let (stem, caption) = (
-            format!("alphabet-{name}"),
-            format!("By drawer {drawer} of the archive."),
-        );
+        let (stem, caption) = (format!("alphabet-{name}"), format!("By drawer {drawer}."));
         let folder = self.modelless();
         let record = folder.write(Kind::Alphabets, &stem, &sheet, &numbers, caption);
         record.map_err(Failure::work)
