@@ -6,6 +6,7 @@ mod bench;
 mod budget;
 mod capture_sim;
 mod completions;
+mod dataset;
 mod device;
 mod doctor;
 mod download;
@@ -19,6 +20,7 @@ mod launch;
 mod live;
 mod model_file;
 mod plot;
+mod quiz;
 mod run_folder;
 mod sign;
 mod simulate;
@@ -104,6 +106,10 @@ enum Command {
     Heads(heads::Args),
     /// Draw the figures of a run, as SVG and PNG with their numbers, and a page that shows them.
     Plot(plot::Args),
+    /// Take the N-way one-shot test yourself, and see how often you and the model are right.
+    Quiz(quiz::Args),
+    /// Count alphabets, characters, pairs and tasks of the drawings.
+    Dataset(dataset::Args),
     /// Write drawings as a cheap camera would see them: slanting, unevenly lit, blurred, noisy.
     CaptureSim(capture_sim::Args),
     /// Compare the model's logits in shared, tract and onnxruntime, bit for bit.
@@ -142,6 +148,8 @@ impl Cli {
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Heads(args) => heads::run(&args),
             Command::Plot(args) => plot::run(&args),
+            Command::Quiz(args) => quiz::run(&args),
+            Command::Dataset(args) => dataset::run(&args),
             Command::CaptureSim(args) => capture_sim::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(&args),

@@ -3,6 +3,7 @@
 //! | room                                                     | what it is                                      |
 //! |----------------------------------------------------------|-------------------------------------------------|
 //! | [`dataset`], [`omniglot`], [`glyphs`], [`image_folder`]  | drawings, and where they come from              |
+//! | [`census`]                                               | how much that is                                |
 //! | [`trials`], [`baseline`]                                 | N-way tasks, and what a network must beat       |
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`capture_sim`]                                          | drawings as a cheap camera sees them            |
@@ -16,6 +17,8 @@
 //! | [`mod@bench`]                                            | how fast engines are on this computer           |
 //! | [`device`], [`doctor`]                                  | a device and its host; what may be wrong here   |
 //! | [`live`]                                                 | a device in a browser                           |
+//! | [`quiz`]                                                 | a person takes the test that the network took   |
+//! | [`page_server`]                                          | what serves these two to a browser              |
 //! | [`signing`]                                              | who may send models to a device                 |
 //! | [`heads`]                                                | heads that are compared over one encoder        |
 //! | [`report`], [`plot`], [`cmd`]                            | figures in words, in pictures; the command line |
@@ -26,6 +29,7 @@ pub mod bench;
 pub mod boards;
 pub mod calibration;
 pub mod capture_sim;
+pub mod census;
 pub mod checkpoint;
 pub mod cmd;
 pub mod config;
@@ -46,8 +50,10 @@ pub mod live;
 pub mod metrics;
 pub mod omniglot;
 pub mod open_set;
+pub mod page_server;
 pub mod plot;
 pub mod quantize;
+pub mod quiz;
 pub mod report;
 pub mod shipped;
 pub mod signing;

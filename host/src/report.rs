@@ -314,3 +314,29 @@ pub fn accuracy_table(rows: &[Row]) -> String {
     }
     table.to_string()
 }
+
+/// Digits in groups of three.
+#[must_use]
+pub fn thousands(value: impl std::fmt::Display) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(18_745_344), "18,745,344");
+    }
+}

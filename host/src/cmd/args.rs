@@ -1,6 +1,6 @@
 //! Arguments that several commands share, and what they stand for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -8,7 +8,7 @@ use super::{Failure, spinner};
 use crate::config::{Config, Split};
 use crate::dataset::{Background, Dataset, VALIDATION_ALPHABETS};
 use crate::omniglot::{self, DataError, Places, Run, Source};
-use crate::{glyphs, trials};
+use crate::{glyphs, image_folder, trials};
 
 /// Seed of the synthetic glyphs: the same for every command, so that `evaluate` sees the alphabets
 /// that belong to what was trained on.
@@ -59,6 +59,16 @@ pub(super) enum Half {
     Training,
 }
 
+impl DatasetName {
+    /// As in files.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Omniglot => "omniglot",
+            Self::Synthetic => "synthetic",
+        }
+    }
+}
+
 impl Half {
     /// Its drawings.
     pub(super) fn of(self, drawings: &Drawings) -> Result<Dataset, Failure> {
@@ -74,6 +84,23 @@ impl Half {
 pub(super) enum Drawings {
     Omniglot(Source),
     Synthetic(Box<glyphs::Synthetic>),
+}
+
+/// Pictures of the user's own instead of a data set.
+pub(super) fn read_images(folder: &Path) -> Result<Dataset, Failure> {
+    let bar = spinner("reading pictures");
+    let read = image_folder::load(folder).map_err(Failure::usage)?;
+    bar.finish_and_clear();
+    for remark in &read.remarks {
+        eprintln!("note: {remark}");
+    }
+    eprintln!(
+        "drawings: {} pictures of {} classes in {}",
+        read.dataset.n_drawings(),
+        read.dataset.n_characters(),
+        folder.display()
+    );
+    Ok(read.dataset)
 }
 
 impl DataArgs {
@@ -93,9 +120,15 @@ impl DataArgs {
         Ok(drawings)
     }
 
-    /// Whether figures are about generated glyphs.
-    pub(super) fn is_synthetic(&self) -> bool {
-        self.dataset == DatasetName::Synthetic
+    /// `omniglot` or `synthetic`.
+    pub(super) fn name(&self) -> &'static str {
+        self.dataset.name()
+    }
+
+    /// The same place, another family of drawings.
+    pub(super) fn of(&self, dataset: DatasetName) -> Self {
+        let data = self.data.clone();
+        Self { data, dataset }
     }
 
     /// As [`Self::open`], without a word.

@@ -10,7 +10,8 @@ use super::device::PortArg;
 use super::model_file::ModelFile;
 use super::{Failure, Verdict};
 use crate::device::{Pace, Port};
-use crate::live::{KnownModel, Live, LiveError, Setup};
+use crate::live::{KnownModel, Live, Setup};
+use crate::page_server::ServeError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,8 +42,8 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     };
     let live = Live::start(args.listen, setup, move || Port::open(&address));
     let live = live.map_err(|error| match error {
-        LiveError::Listen { .. } => Failure::usage(error),
-        LiveError::Start(_) => Failure::work(error),
+        ServeError::Listen { .. } => Failure::usage(error),
+        ServeError::Start(_) => Failure::work(error),
     })?;
     if !live.address().ip().is_loopback() {
         eprintln!(

@@ -1,4 +1,4 @@
-//! A model that a command line names: a file, or one that ships.
+//! A model that a command line names: a file, a run's folder, or one that ships.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,6 +7,7 @@ use shared::model::ModelView;
 
 use super::Failure;
 use crate::dataset::hex;
+use crate::export::MODEL;
 use crate::shipped::{self, SHIPPED};
 
 /// The bytes of a `model.onelook` that the device's own reader has accepted.
@@ -14,12 +15,15 @@ use crate::shipped::{self, SHIPPED};
 pub(super) struct ModelFile(Cow<'static, [u8]>);
 
 impl ModelFile {
-    /// The shipped network of that name, or the file; a file of that very name is `./micro`.
+    /// The shipped network of that name, or the file, or that of a run's folder; a file of that very name
+    /// is `./micro`.
     pub(super) fn read(named: &Path) -> Result<Self, Failure> {
         let name = named.to_str().unwrap_or_default();
         if let Some(shipped) = shipped::find(name) {
             return Ok(Self(shipped.model.into()));
         }
+        let of_run = named.join(MODEL);
+        let named = if named.is_dir() { &of_run } else { named };
         let shown = named.display();
         let bytes = std::fs::read(named).map_err(|error| {
             let names = SHIPPED.map(|shipped| shipped.name).join(" or ");

@@ -21,11 +21,15 @@ const SEED: u64 = 0x706c_6f74;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of a run; for the training curve alone it need not be finished.
-    #[arg(value_name = "RUN")]
-    folder: PathBuf,
+    /// Folder of a run; for the training curve alone it need not be finished. Without one, --out gets
+    /// what the drawings alone show: tasks and alphabets.
+    #[arg(value_name = "RUN", required_unless_present = "out")]
+    folder: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
+    /// Marks of your own instead of Omniglot, as `onelook evaluate` takes them; without RUN.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "dataset", "folder"])]
+    images: Option<PathBuf>,
     /// Draw these figures only, and fail where one cannot be drawn [default: all that can be].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FIGURE,…")]
     only: Vec<Kind>,
@@ -42,6 +46,9 @@ pub(super) struct Args {
     /// alphabets].
     #[arg(long, value_name = "NAME")]
     alphabet: Vec<String>,
+    /// Whose drawings an alphabet's sheet shows, counted from 1.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = at_least_one)]
+    drawer: usize,
     /// Print the list of figures as JSON on stdout, instead of the files.
     #[arg(long)]
     json: bool,
@@ -57,24 +64,40 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 impl Args {
     fn kinds(&self) -> Vec<Kind> {
-        let wanted = |kind: &Kind| self.only.is_empty() || self.only.contains(kind);
+        let wanted = |kind: &Kind| match self.only.is_empty() {
+            true => self.folder.is_some() || kind.is_of_drawings(),
+            false => self.only.contains(kind),
+        };
         let all = <Kind as clap::ValueEnum>::value_variants();
         all.iter().copied().filter(wanted).collect()
     }
 
     fn out(&self) -> PathBuf {
-        let default = || self.folder.join(PLOTS);
+        let default = || self.folder.clone().unwrap_or_default().join(PLOTS);
         self.out.clone().unwrap_or_else(default)
+    }
+
+    /// Refuses what cannot be, before anything is read.
+    fn check(&self) -> Result<(), Failure> {
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(Failure::Usage(format!(
+                "{} is no folder; name the folder of a run, such as runs/micro",
+                folder.display()
+            )));
+        }
+        let of_a_run = self.only.iter().find(|kind| !kind.is_of_drawings());
+        match of_a_run {
+            Some(kind) if self.folder.is_none() => Err(Failure::Usage(format!(
+                "--only {}: this figure is about a run; name its folder",
+                kind.name()
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
-    if !args.folder.is_dir() {
-        return Err(Failure::Usage(format!(
-            "{} is no folder; name the folder of a run, such as runs/micro",
-            args.folder.display()
-        )));
-    }
+    args.check()?;
     let out = args.out();
     create_folder(&out).map_err(Failure::work)?;
     let mut records = record::read(&out).map_err(Failure::work)?;
@@ -115,8 +138,7 @@ fn draw(args: &Args, out: &Path, records: &mut Vec<Record>) -> Result<Vec<Record
     }
     match drawn.is_empty() {
         true => Err(Failure::Work(format!(
-            "nothing could be drawn of {}: {}",
-            args.folder.display(),
+            "nothing could be drawn: {}",
             reasons.first().map_or("", String::as_str)
         ))),
         false => Ok(drawn),
@@ -125,7 +147,10 @@ fn draw(args: &Args, out: &Path, records: &mut Vec<Record>) -> Result<Vec<Record
 
 /// Writes the page, and names the figures in `report.md`; a run without a report has neither.
 fn page(args: &Args, out: &Path, records: &[Record]) -> Result<Option<PathBuf>, Failure> {
-    let report = match Report::read(&args.folder) {
+    let Some(folder) = &args.folder else {
+        return Ok(None);
+    };
+    let report = match Report::read(folder) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("{REPORT_HTML}: left out: {error}");
@@ -141,9 +166,9 @@ fn page(args: &Args, out: &Path, records: &[Record]) -> Result<Option<PathBuf>, 
     let shown = shown
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::work)?;
-    let path = args.out.as_ref().unwrap_or(&args.folder).join(REPORT_HTML);
+    let path = args.out.as_ref().unwrap_or(folder).join(REPORT_HTML);
     write_whole(&path, html(&report, &shown).as_bytes()).map_err(Failure::work)?;
-    let markdown = args.folder.join(REPORT_MARKDOWN);
+    let markdown = folder.join(REPORT_MARKDOWN);
     if let (None, Ok(text)) = (&args.out, std::fs::read_to_string(&markdown)) {
         let text = mention(&text, PLOTS, &current);
         write_whole(&markdown, text.as_bytes()).map_err(Failure::work)?;
@@ -201,5 +226,30 @@ mod tests {
             "{refused}"
         );
         assert!(!at.join(REPORT_HTML).exists());
+    }
+
+    /// Without a run: what the drawings alone show.
+    #[test]
+    fn draws_drawings_without_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("sheets");
+        let plot = |flags: &[&str]| {
+            let words = ["onelook", "plot", "--dataset", "synthetic", "--out"];
+            let words = [&words[..], &[out.to_str().unwrap()], flags].concat();
+            Cli::try_parse_from(words).unwrap().run()
+        };
+        let refused = plot(&["--only", "accuracy"]).unwrap_err();
+        assert!(refused.to_string().contains("about a run"), "{refused}");
+        let refused = plot(&["--only", "alphabets", "--drawer", "21"]).unwrap_err();
+        assert!(refused.to_string().contains("20 drawers"), "{refused}");
+        plot(&["--drawer", "20"]).unwrap();
+        let records = record::read(&out).unwrap();
+        // Glyphs have alphabets of 20 characters: no 25-way task.
+        let stems: Vec<&str> = records.iter().map(|record| record.png.as_str()).collect();
+        assert_eq!(stems[0], "task-9way.png");
+        assert!(stems[1].starts_with("alphabet-"), "{stems:?}");
+        assert!(records[1].title.ends_with("by drawer 20"));
+        assert!(records.iter().all(|record| record.model_sha256.is_none()));
+        assert!(Cli::try_parse_from(["onelook", "plot"]).is_err());
     }
 }

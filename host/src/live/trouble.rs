@@ -9,6 +9,7 @@ use shared::link::Fault;
 
 use crate::device::refusal::quality_words;
 use crate::device::{DeviceError, PortError};
+use crate::page_server;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,17 @@ pub enum Trouble {
     /// The thread that had the line is gone.
     #[error("the program that served this page has a fault\nnext: start `onelook live` again")]
     Gone,
+}
+
+impl From<page_server::Fault> for Trouble {
+    fn from(fault: page_server::Fault) -> Self {
+        use page_server::Fault;
+        match fault {
+            Fault::Foreign(why) => Self::Foreign(why),
+            Fault::Request(why) => Self::Request(why),
+            Fault::TooLarge { most } => Self::TooLarge { most },
+        }
+    }
 }
 
 /// A trouble as the page shows it.

@@ -1,47 +1,30 @@
 //! Requests of browsers, and what is answered.
 //!
 //! In: HTTP requests. Out: the page, its pictures, the state as JSON; or an order for the device, answered
-//! when it is done. Only pages of this very server may order: a page from elsewhere that a browser has
-//! open at the same time must not drive the device, nor read what its camera sees.
+//! when it is done. Pages from elsewhere are refused by [`page_server`](crate::page_server).
 
-use std::io::{Cursor, Read};
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared::link::MAX_LABEL;
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Method, Request};
 
 use super::keeper::{Order, Task, locked};
 use super::state::State;
 use super::trouble::Trouble;
 use crate::device::images::Grey;
+use crate::page_server::{Reply, body, check_caller, json, read, refusal, typed};
 
 /// The page; its style and its script are in it.
 pub(super) const PAGE: &str = include_str!("page.html");
-/// How long is waited for a request before it is looked whether to end.
-const WAIT: Duration = Duration::from_millis(200);
 /// Most bytes of a picture file.
 const MOST_PICTURE: usize = 16 << 20;
-/// Most bytes of a request in JSON.
-const MOST_JSON: usize = 4 << 10;
 
-/// The page loads nothing from anywhere and is shown in no other page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-type Reply = Response<Cursor<Vec<u8>>>;
-
-/// One of the threads that answer.
+/// What answers: it knows the state, and hands orders to the thread that has the line.
 pub(super) struct Answerer {
-    pub(super) server: Arc<Server>,
     pub(super) state: Arc<Mutex<State>>,
     pub(super) tasks: SyncSender<Task>,
-    pub(super) stop: Arc<AtomicBool>,
 }
 
 #[derive(Deserialize)]
@@ -58,39 +41,15 @@ struct Forget {
     label: String,
 }
 
-#[derive(Serialize)]
-struct Refused<N> {
-    error: N,
-}
-
 impl Answerer {
-    /// Answers until it is told to stop.
-    pub(super) fn run(&self) {
-        while !self.stop.load(Ordering::SeqCst) {
-            match self.server.recv_timeout(WAIT) {
-                Ok(Some(mut request)) => {
-                    let reply = self.reply(&mut request).unwrap_or_else(|trouble| {
-                        let error = trouble.notice();
-                        json(&Refused { error }).with_status_code(trouble.status())
-                    });
-                    // A browser that has gone needs no answer.
-                    request.respond(guarded(reply)).ok();
-                }
-                Ok(None) => {}
-                Err(_) => return,
-            }
-        }
+    /// Answers a request, also with why not.
+    pub(super) fn answer(&self, request: &mut Request) -> Reply {
+        self.reply(request)
+            .unwrap_or_else(|trouble| refusal(trouble.status(), &trouble.notice()))
     }
 
     fn reply(&self, request: &mut Request) -> Result<Reply, Trouble> {
-        let header = |name| value(request.headers(), name);
-        let is_order = *request.method() == Method::Post;
-        let caller = Caller {
-            host: header("Host"),
-            origin: header("Origin"),
-            site: header("Sec-Fetch-Site"),
-        };
-        caller.check(is_order)?;
+        check_caller(request)?;
         let url = request.url().to_owned();
         let (path, query) = url.split_once('?').unwrap_or((&url, ""));
         match (request.method(), path) {
@@ -141,58 +100,6 @@ impl Answerer {
     }
 }
 
-/// Who asks, as a browser says it; other programs leave out what they like.
-struct Caller {
-    host: Option<String>,
-    origin: Option<String>,
-    site: Option<String>,
-}
-
-impl Caller {
-    /// Refuses pages of another origin, and names that lead here but are not this computer's: a page whose
-    /// own name is made to point here would otherwise count as this one.
-    fn check(&self, is_order: bool) -> Result<(), Trouble> {
-        let host = self.host.as_deref().unwrap_or_default();
-        if !is_plain(host) {
-            let why = format!("`{host}` is neither an IP address nor localhost");
-            return Err(Trouble::Foreign(why));
-        }
-        if !is_order {
-            return Ok(());
-        }
-        let is_own = match (&self.origin, self.site.as_deref()) {
-            (Some(origin), _) => {
-                let own = origin.strip_prefix("http://");
-                own.is_some_and(|own| own.eq_ignore_ascii_case(host))
-            }
-            (None, Some(site)) => matches!(site, "same-origin" | "none"),
-            (None, None) => true,
-        };
-        if is_own {
-            return Ok(());
-        }
-        let origin = self.origin.as_deref().unwrap_or("another page");
-        Err(Trouble::Foreign(format!(
-            "{origin} may not drive the device"
-        )))
-    }
-}
-
-/// Whether the host of an address is one that nobody else can give to his own page.
-fn is_plain(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() => name,
-        _ => host,
-    };
-    let bare = name.strip_prefix('[').and_then(|v6| v6.strip_suffix(']'));
-    name.eq_ignore_ascii_case("localhost") || bare.unwrap_or(name).parse::<IpAddr>().is_ok()
-}
-
-fn value(headers: &[Header], name: &'static str) -> Option<String> {
-    let mut found = headers.iter().filter(|header| header.field.equiv(name));
-    found.next().map(|header| header.value.as_str().to_owned())
-}
-
 /// A label that a class can have, without white space around it.
 fn checked(label: &str) -> Result<&str, Trouble> {
     let label = label.trim();
@@ -218,22 +125,6 @@ fn sent_picture(request: &mut Request) -> Result<Grey, Trouble> {
     Grey::decode(&bytes).map_err(Trouble::Picture)
 }
 
-fn body<T: DeserializeOwned>(request: &mut Request) -> Result<T, Trouble> {
-    let bytes = read(request, MOST_JSON)?;
-    serde_json::from_slice(&bytes).map_err(|error| Trouble::Request(error.to_string()))
-}
-
-fn read(request: &mut Request, most: usize) -> Result<Vec<u8>, Trouble> {
-    let mut bytes = Vec::new();
-    let mut reader = request.as_reader().take(most as u64 + 1);
-    let read = reader.read_to_end(&mut bytes);
-    read.map_err(|error| Trouble::Request(error.to_string()))?;
-    if bytes.len() > most {
-        return Err(Trouble::TooLarge { most });
-    }
-    Ok(bytes)
-}
-
 /// The number in `after=NUMBER`; 0 when there is none.
 fn after(query: &str) -> Result<u64, Trouble> {
     let Some(number) = query.strip_prefix("after=") else {
@@ -243,95 +134,9 @@ fn after(query: &str) -> Result<u64, Trouble> {
     number.parse().map_err(wrong)
 }
 
-fn json(value: &impl Serialize) -> Reply {
-    // None of the types here has what JSON has not.
-    let bytes = serde_json::to_vec(value).unwrap_or_default();
-    typed("application/json", bytes)
-}
-
-fn typed(kind: &str, bytes: Vec<u8>) -> Reply {
-    with(Response::from_data(bytes), "Content-Type", kind)
-}
-
-/// The reply with what keeps it to this page.
-fn guarded(reply: Reply) -> Reply {
-    let headers = [
-        ("Cache-Control", "no-store"),
-        ("Content-Security-Policy", POLICY),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Frame-Options", "DENY"),
-    ];
-    let add = |reply, (name, value)| with(reply, name, value);
-    headers.into_iter().fold(reply, add)
-}
-
-fn with(reply: Reply, name: &str, value: &str) -> Reply {
-    match Header::from_bytes(name, value) {
-        Ok(header) => reply.with_header(header),
-        // Only for what is not ASCII, and all of it is written in this file.
-        Err(()) => reply,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn caller(host: &str, origin: Option<&str>, site: Option<&str>) -> Caller {
-        Caller {
-            host: Some(host.into()),
-            origin: origin.map(Into::into),
-            site: site.map(Into::into),
-        }
-    }
-
-    #[test]
-    fn only_the_page_itself_may_order() {
-        let here = "127.0.0.1:8017";
-        let own = [
-            caller(here, None, None),
-            caller(here, Some("http://127.0.0.1:8017"), Some("same-origin")),
-            caller("LOCALHOST:1", Some("http://localhost:1"), None),
-            caller("[::1]:80", Some("http://[::1]:80"), None),
-            caller("192.168.1.7", None, Some("none")),
-        ];
-        for caller in own {
-            assert!(caller.check(true).is_ok(), "{:?}", caller.origin);
-        }
-        let foreign = [
-            caller(here, Some("http://evil.example"), None),
-            caller(here, Some("https://127.0.0.1:8017"), None),
-            caller(here, Some("http://127.0.0.1:8018"), None),
-            caller(here, Some("null"), None),
-            caller(here, None, Some("cross-site")),
-            caller(here, None, Some("same-site")),
-        ];
-        for caller in foreign {
-            let error = caller.check(true).unwrap_err();
-            assert_eq!(error.status(), 403);
-            assert!(caller.check(false).is_ok());
-        }
-    }
-
-    /// Also for reading: a foreign name that was made to lead here.
-    #[test]
-    fn a_foreign_name_is_refused() {
-        for host in [
-            "evil.example",
-            "evil.example:8017",
-            "",
-            "127.0.0.1.evil.example",
-            "[::1",
-        ] {
-            let origin = format!("http://{host}");
-            assert!(
-                caller(host, Some(&origin), None).check(false).is_err(),
-                "{host}"
-            );
-        }
-    }
 
     #[test]
     fn labels() {

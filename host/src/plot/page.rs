@@ -13,7 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::PlotError;
 use super::record::{Kind, Record};
 use crate::calibration::CalibrationReport;
-use crate::report::{CALIBRATION_NOTE, Network, Report, Training};
+use crate::report::{CALIBRATION_NOTE, Network, Report, Training, thousands};
 use crate::trials::Accuracy;
 use crate::verify::{Verdict, VerifyReport};
 
@@ -144,19 +144,6 @@ fn network(network: &Network) -> Markup {
     }
 }
 
-/// Digits in groups of three.
-fn thousands(value: impl std::fmt::Display) -> String {
-    let digits = value.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 fn origin(report: &Report) -> Markup {
     html! {
         @if let Some(Training { steps, seconds, images_per_second, best_step, validation_accuracy, training_alphabets, validation_alphabets, .. }) = &report.training {
@@ -274,16 +261,4 @@ pub fn mention(markdown: &str, folder: &str, records: &[Record]) -> String {
         );
     }
     page
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_digits() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(18_745_344), "18,745,344");
-    }
 }

@@ -42,6 +42,12 @@ impl Kind {
         matches!(self, Self::Tasks | Self::Alphabets | Self::Errors)
     }
 
+    /// Whether it needs drawings alone, and no run.
+    #[must_use]
+    pub const fn is_of_drawings(self) -> bool {
+        matches!(self, Self::Tasks | Self::Alphabets)
+    }
+
     /// As on the command line.
     #[must_use]
     pub fn name(self) -> String {

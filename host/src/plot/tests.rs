@@ -176,11 +176,16 @@ fn sheets_show_drawings() {
     let bytes = model(false);
     let view = ModelView::new_checked(&bytes).unwrap();
     let evaluation = data("evaluation");
-    let task = Task::draw(view, &evaluation, 9, 1).unwrap();
-    renders(&TaskSheet(&task), &["9-way one-shot task", "query"]);
+    let mut task = Task::draw(&evaluation, 9, 1).unwrap();
+    let alone = ["9-way one-shot task", "query", "green: the right class"];
+    renders(&TaskSheet::of(&task), &alone);
+    assert!(!json(&task).unwrap().contains("probabilities"));
+    task.ask(view).unwrap();
+    let asked = ["9-way one-shot task", "query", "probability of the"];
+    renders(&TaskSheet::of(&task), &asked);
     assert!(json(&task).unwrap().contains("\"probabilities\""));
     assert!(matches!(
-        Task::draw(view, &evaluation, 25, 1),
+        Task::draw(&evaluation, 25, 1),
         Err(PlotError::Trials(_))
     ));
     let alphabet = &evaluation.alphabets[0];

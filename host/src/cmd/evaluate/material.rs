@@ -2,14 +2,13 @@
 //!
 //! In: the command line. Out: a [`Material`] with every set of trials, and what could not be drawn.
 
-use super::super::args::{DataArgs, Half};
+use super::super::args::{Half, read_images};
 use super::{ALL_WAY_REPEATS, Args, Captures, Protocol, WAYS};
 use crate::capture_sim::{self, SEED};
 use crate::cmd::{Failure, spinner};
 use crate::dataset::{Dataset, Drawing};
 use crate::device::images::Grey;
 use crate::evaluate::figures::{Skipped, Task};
-use crate::image_folder;
 use crate::trials::{self, TrialError, TrialSet};
 
 /// Drawings and trials.
@@ -79,19 +78,7 @@ impl Material {
 
     fn of_images(args: &Args) -> Result<Self, Failure> {
         let folder = args.images.as_deref().unwrap_or(std::path::Path::new("."));
-        let bar = spinner("reading pictures");
-        let read = image_folder::load(folder).map_err(Failure::usage)?;
-        bar.finish_and_clear();
-        for remark in &read.remarks {
-            eprintln!("note: {remark}");
-        }
-        eprintln!(
-            "drawings: {} pictures of {} classes in {}",
-            read.dataset.n_drawings(),
-            read.dataset.n_characters(),
-            folder.display()
-        );
-        Ok(Self::of("images", "images", read.dataset))
+        Ok(Self::of("images", "images", read_images(folder)?))
     }
 
     fn of_data_set(args: &Args) -> Result<Self, Failure> {
@@ -107,7 +94,7 @@ impl Material {
             dataset = capture_sim::captured_dataset(dataset, SEED, captures.seeing());
             bar.finish_and_clear();
         }
-        Ok(Self::of(data_name(&args.subject.data), alphabets, dataset))
+        Ok(Self::of(args.subject.data.name(), alphabets, dataset))
     }
 
     /// Every number of classes with every number of shots. What does not fit is left out, unless
@@ -190,13 +177,5 @@ impl Captures {
             Self::Developed => capture_sim::developed,
             Self::Plain => capture_sim::turned_around,
         }
-    }
-}
-
-fn data_name(data: &DataArgs) -> &'static str {
-    if data.is_synthetic() {
-        "synthetic"
-    } else {
-        "omniglot"
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use shared::model::ModelView;
 
 use super::super::Failure;
-use super::super::args::Drawings;
+use super::super::args::{Drawings, read_images};
 use super::Args;
 use crate::dataset::{Alphabet, Dataset, hex};
 use crate::engine::shared::Shared;
@@ -29,8 +29,6 @@ use crate::report::Report;
 
 /// Alphabet sheets where none is asked for.
 const ALPHABETS: usize = 3;
-/// Whose drawings an alphabet sheet shows.
-const DRAWER: usize = 0;
 
 /// A run on its way onto paper.
 pub(super) struct Studio<'a> {
@@ -72,8 +70,13 @@ impl<'a> Studio<'a> {
         }
     }
 
+    fn run(&self) -> Result<&Path, Failure> {
+        let none = || Failure::Usage("this figure is about a run; name its folder".to_owned());
+        self.args.folder.as_deref().ok_or_else(none)
+    }
+
     fn bytes(&self) -> Result<&[u8], Failure> {
-        let path = self.args.folder.join(MODEL);
+        let path = self.run()?.join(MODEL);
         let read = || {
             std::fs::read(&path).map_err(|error| {
                 let path = path.display();
@@ -86,8 +89,8 @@ impl<'a> Studio<'a> {
     }
 
     fn model(&self) -> Result<ModelView<'_>, Failure> {
+        let path = self.run()?.join(MODEL);
         ModelView::new_checked(self.bytes()?).map_err(|error| {
-            let path = self.args.folder.join(MODEL);
             Failure::Work(format!(
                 "{}: {error}; `onelook export RUN` writes it again",
                 path.display()
@@ -103,12 +106,23 @@ impl<'a> Studio<'a> {
         })
     }
 
+    /// The folder for figures that no model has a part in.
+    fn modelless(&self) -> Folder<'_> {
+        Folder {
+            path: self.out,
+            model_sha256: None,
+        }
+    }
+
     fn drawings(&self) -> Result<&Drawings, Failure> {
         get(&self.drawings, || self.args.data.open())
     }
 
     fn evaluation(&self) -> Result<&Dataset, Failure> {
-        get(&self.evaluation, || self.drawings()?.evaluation())
+        get(&self.evaluation, || match &self.args.images {
+            Some(folder) => read_images(folder),
+            None => self.drawings()?.evaluation(),
+        })
     }
 
     fn accuracy(&self) -> Result<Vec<Record>, Failure> {
@@ -117,8 +131,7 @@ impl<'a> Studio<'a> {
         let Args { trials, seed, .. } = *self.args;
         let data = [self.evaluation()?, background.training()];
         let figures = accuracy::measure(model, data, trials, seed).map_err(Failure::work)?;
-        let trained_here =
-            Report::read(&self.args.folder).is_ok_and(|report| report.import.is_none());
+        let trained_here = Report::read(self.run()?).is_ok_and(|report| report.import.is_none());
         let draw = |(protocol, rows): &(accuracy::Protocol, Vec<accuracy::Row>)| {
             let figure = AccuracyFigure {
                 protocol: *protocol,
@@ -147,7 +160,7 @@ impl<'a> Studio<'a> {
     }
 
     fn training(&self) -> Result<Vec<Record>, Failure> {
-        let path = self.args.folder.join(METRICS_FILE);
+        let path = self.run()?.join(METRICS_FILE);
         let metrics = metrics::read(&path).map_err(Failure::work)?;
         if metrics.is_empty() {
             let path = path.display();
@@ -158,10 +171,7 @@ impl<'a> Studio<'a> {
         let rows = training::rows(&metrics);
         let figure = TrainingFigure { rows: &rows };
         let caption = "Held-out background alphabets choose the step that is kept; no evaluation alphabet is looked at.";
-        let folder = Folder {
-            path: self.out,
-            model_sha256: None,
-        };
+        let folder = self.modelless();
         let numbers = Numbers::Csv(csv(&rows).map_err(Failure::work)?);
         let record = folder.write(
             Kind::Training,
@@ -175,23 +185,34 @@ impl<'a> Studio<'a> {
 
     /// Sheets of all sizes that some alphabet is large enough for.
     fn tasks(&self) -> Result<Vec<Record>, Failure> {
-        let (model, folder) = (self.model()?, self.folder()?);
+        let (model, folder) = match self.args.folder {
+            Some(_) => (Some(self.model()?), self.folder()?),
+            None => (None, self.modelless()),
+        };
+        let caption = match model {
+            Some(_) => {
+                "Characters of one evaluation alphabet by one drawer, the query by another. Below each: the network's probability that it is the query's character."
+            }
+            None => "Characters of one alphabet by one drawer, the query by another.",
+        };
         let mut records = Vec::new();
         for n_way in tasks::N_WAYS {
-            let task = match Task::draw(model, self.evaluation()?, n_way, self.args.seed) {
+            let mut task = match Task::draw(self.evaluation()?, n_way, self.args.seed) {
                 Err(PlotError::Trials(_)) => {
                     eprintln!("tasks: {n_way}-way left out: no alphabet has {n_way} characters");
                     continue;
                 }
                 task => task.map_err(Failure::work)?,
             };
+            if let Some(model) = model {
+                task.ask(model).map_err(Failure::work)?;
+            }
             let numbers = Numbers::Json(json(&task).map_err(Failure::work)?);
             let stem = format!("task-{n_way}way");
-            let caption = "Characters of one evaluation alphabet by one drawer, the query by another. Below each: the network's probability that it is the query's character.";
             let record = folder.write(
                 Kind::Tasks,
                 &stem,
-                &TaskSheet(&task),
+                &TaskSheet::of(&task),
                 &numbers,
                 caption.to_owned(),
             );
@@ -199,54 +220,57 @@ impl<'a> Studio<'a> {
         }
         match records.is_empty() {
             true => Err(Failure::Work(
-                "no evaluation alphabet is large enough for a task".to_owned(),
+                "no alphabet is large enough for a task".to_owned(),
             )),
             false => Ok(records),
         }
     }
 
     fn alphabets(&self) -> Result<Vec<Record>, Failure> {
-        let folder = Folder {
-            path: self.out,
-            model_sha256: None,
-        };
-        let draw = |alphabet: &Alphabet| {
-            let sheet = AlphabetSheet {
-                alphabet,
-                drawer: DRAWER,
-            };
-            let numbers = Numbers::Csv(csv(&sheet.rows())?);
-            let plain = |c: char| {
-                if c.is_alphanumeric() || c == '-' {
-                    c
-                } else {
-                    '_'
-                }
-            };
-            let name: String = alphabet.name.chars().map(plain).collect();
-            let caption = "By the first drawer of the archive.".to_owned();
-            folder.write(
-                Kind::Alphabets,
-                &format!("alphabet-{name}"),
-                &sheet,
-                &numbers,
-                caption,
-            )
-        };
         let evaluation = self.evaluation()?;
         if self.args.alphabet.is_empty() {
             let step = evaluation.alphabets.len().div_ceil(ALPHABETS).max(1);
-            let records = evaluation.alphabets.iter().step_by(step).map(draw);
-            return records.collect::<Result<_, _>>().map_err(Failure::work);
+            let chosen = evaluation.alphabets.iter().step_by(step);
+            return chosen.map(|alphabet| self.alphabet(alphabet)).collect();
         }
-        let background = self.drawings()?.background()?;
-        let halves = [evaluation, background.training(), background.validation()];
-        let all: Vec<&Alphabet> = halves.iter().flat_map(|half| &half.alphabets).collect();
+        let background = match self.args.images {
+            Some(_) => None,
+            None => Some(self.drawings()?.background()?),
+        };
+        let background = background.as_ref();
+        let halves = background.map(|background| [background.training(), background.validation()]);
+        let halves = [evaluation].into_iter().chain(halves.into_iter().flatten());
+        let all: Vec<&Alphabet> = halves.flat_map(|half| &half.alphabets).collect();
         let named = self.args.alphabet.iter().map(|name| {
             let found = all.iter().find(|alphabet| &alphabet.name == name);
-            draw(found.ok_or_else(|| unheard_of(name, &all))?).map_err(Failure::work)
+            self.alphabet(found.ok_or_else(|| unheard_of(name, &all))?)
         });
         named.collect()
+    }
+
+    /// The sheet of one alphabet.
+    fn alphabet(&self, alphabet: &Alphabet) -> Result<Record, Failure> {
+        let (drawer, drawers) = (self.args.drawer, alphabet.n_drawers());
+        if drawer > drawers {
+            let name = &alphabet.name;
+            return Err(Failure::Usage(format!(
+                "--drawer {drawer}: {name} has {drawers} drawers; name one of 1 to {drawers}"
+            )));
+        }
+        let sheet = AlphabetSheet {
+            alphabet,
+            drawer: drawer - 1,
+        };
+        let numbers = Numbers::Csv(csv(&sheet.rows()).map_err(Failure::work)?);
+        let plain = |c: char| match c.is_alphanumeric() || c == '-' {
+            true => c,
+            false => '_',
+        };
+        let name: String = alphabet.name.chars().map(plain).collect();
+        let (stem, caption) = (format!("alphabet-{name}"), format!("By drawer {drawer}."));
+        let folder = self.modelless();
+        let record = folder.write(Kind::Alphabets, &stem, &sheet, &numbers, caption);
+        record.map_err(Failure::work)
     }
 
     fn errors(&self) -> Result<Vec<Record>, Failure> {
