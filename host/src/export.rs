@@ -122,22 +122,21 @@ impl Bundle {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|source| ReadError::File { path, source })
         };
-        let float = file(MODEL_FLOAT)?;
-        let entry = |name: &str, bytes: &[u8], key| {
-            read::metadata(bytes, key).map_err(|message| ReadError::Onnx {
-                path: folder.join(name),
-                message,
-            })
-        };
-        if entry(MODEL_FLOAT, &float, STAYS_FLOAT)?.is_some() {
-            let integers = None;
-            return Ok(Self { float, integers });
+        let (model, float) = (file(MODEL), file(MODEL_FLOAT));
+        if let (Err(_), Ok(float)) = (&model, &float)
+            && read::metadata(float, STAYS_FLOAT).is_ok_and(|entry| entry.is_some())
+        {
+            return Ok(Self {
+                float: float.clone(),
+                integers: None,
+            });
         }
         let integers = Integers {
-            model: file(MODEL)?,
+            model: model?,
             pair: file(MODEL_INT8)?,
             encoder: file(ENCODER_INT8)?,
         };
+        let float = float?;
         ModelView::new_checked(&integers.model).map_err(|source| ReadError::Model {
             path: folder.join(MODEL),
             source,
@@ -145,8 +144,12 @@ impl Bundle {
         let expected = sha256(&integers.model);
         let [_, pair, encoder] = integers.files();
         for (name, bytes) in [(MODEL_FLOAT, &*float), pair, encoder] {
-            if entry(name, bytes, MODEL_SHA256)?.as_deref() != Some(&expected) {
-                let path = folder.join(name);
+            let path = folder.join(name);
+            let got = read::metadata(bytes, MODEL_SHA256).map_err(|message| ReadError::Onnx {
+                path: path.clone(),
+                message,
+            })?;
+            if got.as_deref() != Some(&expected) {
                 return Err(ReadError::Mixed { path });
             }
         }

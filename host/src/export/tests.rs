@@ -45,6 +45,26 @@ fn float_network_reads_back_bit_for_bit() {
     assert_eq!(bundle(2).float_net().unwrap(), nets(2).0);
 }
 
+/// A network that stays in floating point is one file, and nobody takes it for half of another export.
+#[test]
+fn a_float_network_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (net, _) = nets(4);
+    let bundle = Bundle::of_float(&net, "a test", "c0ffee").unwrap();
+    bundle.write(folder.path()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let read = Bundle::read(folder.path()).unwrap();
+    assert_eq!((&read, read.float_net().unwrap()), (&bundle, net));
+    assert!(read.stays_float() && read.model().is_err() && read.view().is_err());
+    let refusal = read.encoder_onnx().unwrap_err().to_string();
+    assert!(refusal.contains("--engine float"), "{refusal}");
+
+    super::tests::bundle(4).write(folder.path()).unwrap();
+    std::fs::remove_file(folder.path().join(MODEL)).unwrap();
+    let refusal = Bundle::read(folder.path()).unwrap_err().to_string();
+    assert!(refusal.contains(MODEL), "{refusal}");
+}
+
 #[test]
 fn metadata_says_where_a_file_comes_from() {
     let bundle = bundle(3);

@@ -87,7 +87,7 @@ fn accuracy_has_four_curves_and_both_protocols() {
     let bytes = model(false);
     let view = ModelView::new_checked(&bytes).unwrap();
     let data = [&data("evaluation"), &data("background")];
-    let figures = accuracy::measure(view, data, 30, 1).unwrap();
+    let figures = accuracy::measure(&Shared::new(view), data, 30, 1).unwrap();
     for (protocol, rows) in &figures {
         // Ten characters in an alphabet, thirty in all.
         let n_ways = if *protocol == Protocol::Within { 5 } else { 9 };

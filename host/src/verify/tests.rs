@@ -208,3 +208,55 @@ fn not_a_number_is_the_largest_error() {
     assert!(largest([0.5, f64::NAN, 1.0].into_iter()).is_nan());
     assert_eq!(largest([0.5, -2.0].into_iter()), 2.0);
 }
+
+/// tract gives the logits of `shared`; another network's are noticed.
+#[test]
+fn float_networks_are_compared() {
+    let linear = LayerSpec::Linear {
+        c_out: 20,
+        norm: crate::spec::Norm::None,
+        activation: crate::spec::Activation::Sigmoid,
+    };
+    let spec = NetSpec {
+        input_side: 16,
+        framing: Framing::Picture,
+        layers: vec![conv(6, 2), POOL, linear],
+    };
+    let net = untrained(&spec, 1).unwrap();
+    let bundle = RunFiles::of_float(&net, "", "").unwrap();
+    let data = crate::glyphs::synthetic(5, "evaluation", 2, 8);
+    let set = crate::trials::within_alphabet(&data, 5, 1, 20, 1).unwrap();
+    let case = float::FloatCase::new(&net, &set).unwrap();
+    let graphs = [
+        crate::engine::Graph::FloatEncoder,
+        crate::engine::Graph::FloatPair,
+    ];
+    let tract = Tract::of(&bundle, &graphs).unwrap();
+    let encoder = crate::engine::graph::FloatGraphEncoder::new(&tract, &net).unwrap();
+    let mut report = case.report(&bundle);
+    assert_eq!(report.verdict(), Verdict::Different, "nothing was compared");
+    report.float.push(case.compare(&encoder).unwrap());
+    let pairs = case.pair_graph(&tract, &indicatif::ProgressBar::hidden());
+    report.float.push(pairs.unwrap());
+    assert_eq!(
+        (report.pairs, report.verdict()),
+        (100, Verdict::Equal),
+        "{report}"
+    );
+    assert!(report.to_string().contains("within the tolerance"));
+
+    let other = untrained(&spec, 2).unwrap();
+    let wrong = case.compare(&Float::new(&other).unwrap()).unwrap();
+    assert!(
+        !wrong.equal() && wrong.differing_decisions != Some(0),
+        "{wrong}"
+    );
+    // The same decisions by other logits are no agreement either.
+    let mut shifted = net.clone();
+    shifted.head.bias += 0.01;
+    let wrong = case.compare(&Float::new(&shifted).unwrap()).unwrap();
+    assert!(
+        !wrong.equal() && wrong.differing_decisions == Some(0),
+        "{wrong}"
+    );
+}

@@ -11,11 +11,13 @@ use super::super::Failure;
 use super::super::args::{Drawings, read_images};
 use super::Args;
 use crate::dataset::{Alphabet, Dataset, hex};
+use crate::engine::float::Float;
 use crate::engine::shared::Shared;
 use crate::evaluate::alphabets::Catalogue;
 use crate::evaluate::confusions::confusions;
 use crate::evaluate::evaluate;
-use crate::export::MODEL;
+use crate::export::{Bundle, MODEL, MODEL_FLOAT};
+use crate::float_net::FloatNet;
 use crate::metrics::{self, METRICS_FILE};
 use crate::plot::accuracy::{self, AccuracyFigure};
 use crate::plot::alphabets::AlphabetSheet;
@@ -76,16 +78,26 @@ impl<'a> Studio<'a> {
     }
 
     fn bytes(&self) -> Result<&[u8], Failure> {
-        let path = self.run()?.join(MODEL);
-        let read = || {
-            std::fs::read(&path).map_err(|error| {
-                let path = path.display();
-                Failure::Work(format!(
-                    "cannot read {path}: {error}; the run is not finished, or no run"
-                ))
-            })
-        };
-        Ok(get(&self.model, read)?)
+        Ok(get(&self.model, || self.read(MODEL))?)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let path = self.run()?.join(name);
+        std::fs::read(&path).map_err(|error| {
+            let path = path.display();
+            Failure::Work(format!(
+                "cannot read {path}: {error}; the run is not finished, or no run"
+            ))
+        })
+    }
+
+    /// The network of a run that stays in floating point; `None` where there is a model for a device.
+    fn float_net(&self) -> Result<Option<FloatNet>, Failure> {
+        if self.run()?.join(MODEL).exists() {
+            return Ok(None);
+        }
+        let bundle = Bundle::read(self.run()?).map_err(Failure::work)?;
+        bundle.float_net().map(Some).map_err(Failure::work)
     }
 
     fn model(&self) -> Result<ModelView<'_>, Failure> {
@@ -126,11 +138,27 @@ impl<'a> Studio<'a> {
     }
 
     fn accuracy(&self) -> Result<Vec<Record>, Failure> {
-        let (model, folder) = (self.model()?, self.folder()?);
         let background = self.drawings()?.background()?;
         let Args { trials, seed, .. } = *self.args;
         let data = [self.evaluation()?, background.training()];
-        let figures = accuracy::measure(model, data, trials, seed).map_err(Failure::work)?;
+        let (figures, folder) = match self.float_net()? {
+            Some(net) => {
+                let float = Float::new(&net).map_err(Failure::work)?;
+                let folder = Folder {
+                    path: self.out,
+                    model_sha256: Some(hex(&Sha256::digest(self.read(MODEL_FLOAT)?))),
+                };
+                (accuracy::measure(&float, data, trials, seed), folder)
+            }
+            None => {
+                let shared = Shared::new(self.model()?);
+                (
+                    accuracy::measure(&shared, data, trials, seed),
+                    self.folder()?,
+                )
+            }
+        };
+        let figures = figures.map_err(Failure::work)?;
         let trained_here = Report::read(self.run()?).is_ok_and(|report| report.import.is_none());
         let draw = |(protocol, rows): &(accuracy::Protocol, Vec<accuracy::Row>)| {
             let figure = AccuracyFigure {
