@@ -61,6 +61,7 @@ fn run(
         folder,
         device: Device::Cpu,
         interrupted,
+        stop_at: None,
     };
     session.run(resume)
 }
