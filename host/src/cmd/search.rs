@@ -67,6 +67,10 @@ pub(super) struct Args {
 }
 
 /// What is asked for, checked as far as it can be without drawings.
+#[cfg_attr(
+    not(feature = "train"),
+    expect(dead_code, reason = "the build that trains does what is planned")
+)]
 struct Plan {
     folder: PathBuf,
     base: Config,

@@ -150,7 +150,7 @@ mod tests {
             Value::Word("he".into()),
         ];
         let json = serde_json::to_string(&values).unwrap();
-        assert_eq!(json, "[true,3,3.0,4.321e-5,\"he\"]");
+        assert_eq!(json, "[true,3,3.0,0.00004321,\"he\"]");
         let read: Vec<Value> = serde_json::from_str(&json).unwrap();
         assert_eq!(read, values);
     }
