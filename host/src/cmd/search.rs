@@ -271,7 +271,7 @@ mod with_torch {
             Stopped::Interrupted { .. } => {
                 let (out, name) = (args.out.display(), &args.name);
                 eprintln!(
-                    "stopped; go on with the same --data and --resume --out {out} --name {name}"
+                    "stopped; go on with `onelook search --resume --out {out} --name {name}` and the same --data"
                 );
                 Ok(Verdict::Interrupted)
             }

@@ -128,7 +128,8 @@ impl SearchFigure<'_> {
 
     fn trials<DB: DrawingBackend>(&self, area: &Area<DB>, pen: Pen) -> Drawn<DB> {
         let last = self.study.trials.len().max(1) as f64;
-        let across = Axis::new("trial", -0.5..last - 0.5, 8);
+        let mut across = Axis::new("trial", -0.5..last - 0.5, 8);
+        across.ticks.retain(|tick| tick.fract().abs() < 1e-9);
         let place = axes(area, pen, [&across, &self.accuracy_axis()])?;
         self.best_so_far().draw(area, pen, &place)?;
         let curves = self.by_rung(true, |number, _| Some(number as f64));

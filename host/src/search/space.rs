@@ -139,10 +139,8 @@ impl Space {
     /// The file that says the same.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let line = |parameter: &Parameter| {
-            // A table of numbers and strings always has an inline form.
-            let value = toml::Value::try_from(parameter);
-            value.map_or_else(|_| String::new(), |value| format!("    {value},\n"))
+        let line = |Parameter { field, range }: &Parameter| {
+            format!("    {{ field = \"{field}\", {} }},\n", range.to_toml())
         };
         let lines: String = self.parameters.iter().map(line).collect();
         format!("parameters = [\n{lines}]\n")

@@ -119,6 +119,37 @@ fn both(low: Option<Value>, high: Option<Value>, kind: &str) -> Result<[Value; 2
 }
 
 impl Range {
+    /// As an entry says it.
+    pub(super) fn to_toml(&self) -> String {
+        let real = |number: f64| toml::Value::Float(number);
+        match self {
+            Self::Log { low, high } => {
+                format!(
+                    "kind = \"log\", low = {}, high = {}",
+                    real(*low),
+                    real(*high)
+                )
+            }
+            Self::Linear { low, high } => {
+                format!(
+                    "kind = \"linear\", low = {}, high = {}",
+                    real(*low),
+                    real(*high)
+                )
+            }
+            Self::Integer { low, high, step } => {
+                format!("kind = \"integer\", low = {low}, high = {high}, step = {step}")
+            }
+            Self::Choice { values } => {
+                let values = values
+                    .iter()
+                    .map(|value| toml::Value::from(value).to_string());
+                let values: Vec<String> = values.collect();
+                format!("kind = \"choice\", values = [{}]", values.join(", "))
+            }
+        }
+    }
+
     /// Whether there is more than one value.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
