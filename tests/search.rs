@@ -1,4 +1,8 @@
 //! `onelook search` as somebody types it: refused, interrupted, killed and resumed, several at once.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test file is nothing but tests and what they call"
+)]
 
 use std::fs;
 use std::path::Path;
