@@ -1,7 +1,7 @@
 //! The search spaces that need no file.
 //!
-//! In: the configuration to start from. Out: a [`Space`] that fits it. [`recipe`] changes how a network learns;
-//! [`koch`] is what Koch et al. 2015, section 3.2, searched: also the network.
+//! In: the configuration to start from. Out: a [`Space`] that fits it. `recipe` changes how a network learns;
+//! `koch` is what Koch et al. 2015, section 3.2, searched: also the network.
 
 use shared::shape::Hwc;
 
