@@ -3,9 +3,9 @@
 //! In: a [`Space`], a seed, a number k, what is known of the trials so far. Out: values for trial k. Nothing else
 //! decides them, so that whoever has the journal has the same proposals. No other file knows the crate.
 //!
-//! The first trials are drawn evenly over the space. After that the best tenth of the trials and the rest are two
-//! densities in each parameter, and of some draws from the first the one that the second makes least likely is
-//! proposed. Only the order of the trials counts. Parameters are drawn apart from each other.
+//! The first trials that are trained are drawn evenly over the space. After that the best tenth of the trials and the
+//! rest are two densities in each parameter, and of some draws from the first the one that the second makes least
+//! likely is proposed. Only the order of the trials counts. Parameters are drawn apart from each other.
 //!
 //! `tpe` (MIT; it needs `rand` alone, which is here already) was chosen over `parzen` and `optimizer` (MIT),
 //! which bring a second `rand` or a random generator of their own, with storage and threads that a journal makes
@@ -21,7 +21,7 @@ use super::space::{Range, Space};
 
 /// Keeps these draws apart from those of a training with the same seed.
 const SEARCH_SEED: u64 = 0x7365_6172;
-/// Trials that are drawn evenly before anything is learnt from them.
+/// Trained trials that are drawn evenly before anything is learnt from them.
 pub const EVEN_TRIALS: usize = 8;
 /// Share of the trials that counts as good.
 const GOOD: f64 = 0.1;
@@ -37,6 +37,8 @@ pub struct Known<'t> {
     pub values: &'t [Value],
     /// The more, the better; the worst is minus infinity.
     pub score: f64,
+    /// Whether it cost a training: values that do not fit are known without one.
+    pub trained: bool,
 }
 
 /// Values for trial `k`, one for each parameter.
@@ -44,10 +46,11 @@ pub struct Known<'t> {
 pub fn propose(space: &Space, seed: u64, k: usize, known: &[Known<'_>]) -> Vec<Value> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ SEARCH_SEED);
     rng.set_stream(k as u64);
+    let n_trained = known.iter().filter(|trial| trial.trained).count();
     let parameters = space.parameters.iter().enumerate();
     let value = |(index, parameter): (usize, &super::space::Parameter)| {
         let scale = Scale::of(&parameter.range);
-        let position = match known.len() < EVEN_TRIALS {
+        let position = match n_trained < EVEN_TRIALS {
             true => None,
             false => scale.estimate(index, known, &mut rng),
         };
@@ -203,6 +206,7 @@ mod tests {
             let known = trials.iter().map(|(values, score)| Known {
                 values,
                 score: *score,
+                trained: true,
             });
             let known: Vec<_> = if even { Vec::new() } else { known.collect() };
             let values = propose(&space, seed, k, &known);
@@ -263,7 +267,8 @@ mod tests {
         let mut known = vec![
             Known {
                 values: &bad,
-                score: f64::NEG_INFINITY
+                score: f64::NEG_INFINITY,
+                trained: true
             };
             20
         ];
@@ -271,6 +276,7 @@ mod tests {
             [Known {
                 values: &good,
                 score: 0.5,
+                trained: true,
             }; 8],
         );
         let low = (0..50).filter(

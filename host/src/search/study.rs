@@ -312,6 +312,7 @@ impl Study {
             Some(Known {
                 values: &trial.values,
                 score,
+                trained: trial.fits(),
             })
         });
         known.collect()
