@@ -22,6 +22,7 @@ mod model_file;
 mod plot;
 mod quiz;
 mod run_folder;
+mod search;
 mod sign;
 mod simulate;
 mod train_export;
@@ -96,6 +97,8 @@ pub struct Cli {
 enum Command {
     /// Train, quantize, export and verify: all of it, ending with a table and files in runs/<name>/.
     TrainExport(train_export::Args),
+    /// Search for a better recipe or network: many short trainings, the best of which train on.
+    Search(search::Args),
     /// Quantize and export a trained checkpoint again.
     Export(export::Args),
     /// Take over a network that was trained elsewhere: quantize, export and verify an ONNX file.
@@ -143,6 +146,7 @@ impl Cli {
     pub fn run(self) -> Result<Verdict, Failure> {
         match self.command {
             Command::TrainExport(args) => train_export::run(args),
+            Command::Search(args) => search::run(args),
             Command::Export(args) => export::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),

@@ -222,7 +222,7 @@ fn unknown_preset(name: &str) -> ConfigError {
 }
 
 /// serde's message, with the nearest known field where it lists the fields it expected.
-fn toml_error(error: &toml::de::Error) -> ConfigError {
+pub(crate) fn toml_error(error: &toml::de::Error) -> ConfigError {
     let message = error.message();
     let mut quoted = message.split('`').skip(1).step_by(2);
     let hint = message.starts_with("unknown field").then(|| {
@@ -236,7 +236,8 @@ fn toml_error(error: &toml::de::Error) -> ConfigError {
     }
 }
 
-fn nearest(word: &str, known: &[&str]) -> String {
+/// The word that was probably meant.
+pub(crate) fn nearest(word: &str, known: &[&str]) -> String {
     let closest = known
         .iter()
         .max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)));

@@ -8,6 +8,7 @@
 //! | [`spec`], [`config`], [`boards`]                         | the network, its recipe, where it may run       |
 //! | [`capture_sim`]                                          | drawings as a cheap camera sees them            |
 //! | [`augment`], `train`, [`metrics`]                        | distortions; training (feature `train`), its diary |
+//! | [`search`]                                               | which recipe and which network learn best       |
 //! | [`float_net`], [`untrained`], [`checkpoint`], [`layout`] | what training hands on                          |
 //! | [`shipped`]                                              | networks for whoever has not trained one        |
 //! | [`import`]                                               | networks that were trained elsewhere            |
@@ -55,6 +56,7 @@ pub mod plot;
 pub mod quantize;
 pub mod quiz;
 pub mod report;
+pub mod search;
 pub mod shipped;
 pub mod signing;
 pub mod spec;

@@ -12,6 +12,7 @@ pub mod chart;
 pub mod errors;
 pub mod page;
 pub mod record;
+pub mod search;
 pub mod sheet;
 pub mod tasks;
 pub mod threshold;

@@ -1,8 +1,8 @@
 //! Training: background drawings in, a [`FloatNet`](crate::float_net::FloatNet) out.
 //!
 //! Reading order: [`net`] (the network), [`loss`], `classifier`, `teacher`, [`optimizer`], `ema` (what is exported), [`batch`]
-//! and [`pairs`] (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop); `engine` runs what was
-//! trained, [`heads`] compares it with other heads. These files, and
+//! and [`pairs`] (what it sees), `state` (one step), [`schedule`], `validate`, [`run`] (the loop), [`rung`] (a trial of a
+//! search); `engine` runs what was trained, [`heads`] compares it with other heads. These files, and
 //! no others, name `tch`.
 
 pub mod batch;
@@ -17,6 +17,7 @@ pub mod net;
 pub mod optimizer;
 pub mod pairs;
 pub mod run;
+pub mod rung;
 pub mod schedule;
 mod state;
 mod teacher;

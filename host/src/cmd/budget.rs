@@ -17,7 +17,7 @@ use crate::quantize::exact::{FloatOnly, float_only};
 use crate::spec::NetSpec;
 
 /// The memory of a board.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct BudgetArgs {
     /// Most bytes of flash that model.onelook may take, as in 65536, 64KiB or 1MiB; refused before
     /// training.

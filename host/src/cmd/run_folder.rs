@@ -69,14 +69,7 @@ impl RunArgs {
     }
 
     fn named(&self, name: &str) -> Result<PathBuf, Failure> {
-        let plain = Path::new(name).file_name().is_some_and(|file| file == name);
-        if plain {
-            Ok(self.out.join(name))
-        } else {
-            Err(Failure::Usage(format!(
-                "--name {name} must be a plain name; the folder around it is --out"
-            )))
-        }
+        named(&self.out, name)
     }
 
     /// `default`, `default-2`, `default-3`, …
@@ -85,6 +78,18 @@ impl RunArgs {
             1 => self.out.join(default),
             _ => self.out.join(format!("{default}-{n}")),
         })
+    }
+}
+
+/// The folder of that name in `out`.
+pub(super) fn named(out: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let plain = Path::new(name).file_name().is_some_and(|file| file == name);
+    if plain {
+        Ok(out.join(name))
+    } else {
+        Err(Failure::Usage(format!(
+            "--name {name} must be a plain name; the folder around it is --out"
+        )))
     }
 }
 

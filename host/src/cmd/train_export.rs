@@ -170,6 +170,7 @@ mod with_torch {
             folder: &folder,
             device,
             interrupted: &INTERRUPTED,
+            stop_at: None,
         };
         let trained = match session.run(args.resume).map_err(Failure::work)? {
             Outcome::Finished(trained) => trained,

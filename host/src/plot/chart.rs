@@ -124,7 +124,7 @@ pub struct Curve {
 pub struct Look {
     /// Also of its markers and its band.
     pub color: RGBColor,
-    /// Lengths of dash and gap in units; `None` for a whole line.
+    /// Lengths of dash and gap in units; `None` for a whole line, a dash of no length for markers alone.
     pub dash: Option<[i32; 2]>,
     /// What marks a point.
     pub marker: Marker,
@@ -251,6 +251,7 @@ impl Look {
         let style = pen.line(self.color, 2);
         match self.dash {
             None => panel.draw(&PathElement::new(line.to_vec(), style)),
+            Some([0, _]) => Ok(()),
             Some([dash, gap]) => {
                 let (dash, gap) = (pen.px(dash), pen.px(gap));
                 let line = line.to_vec();

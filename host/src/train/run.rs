@@ -47,6 +47,8 @@ pub struct Session<'a> {
     pub device: Device,
     /// Becomes true when the user presses Ctrl-C.
     pub interrupted: &'a AtomicBool,
+    /// Steps after which the run is validated and interrupted; `None` where only the user does.
+    pub stop_at: Option<usize>,
 }
 
 /// What one step learns from.
@@ -71,7 +73,7 @@ impl Lesson {
 pub enum Outcome {
     /// All steps done.
     Finished(Trained),
-    /// Stopped by the user after this many steps; the checkpoint is written.
+    /// Stopped by the user, or at the limit, after this many steps; the checkpoint is written.
     Interrupted {
         /// Steps done.
         step: usize,
@@ -130,6 +132,13 @@ impl Session<'_> {
         let bar = progress_bar();
         let mut sitting = Sitting::new(&state.progress);
         while !state.progress.schedule.is_over() && !self.is_out_of_patience(&state.progress) {
+            // At the limit the checkpoint is written already, behind the validation.
+            if self.is_at_limit(&state.progress) {
+                bar.finish_and_clear();
+                return Ok(Outcome::Interrupted {
+                    step: state.progress.step,
+                });
+            }
             if self.interrupted.load(Ordering::Relaxed) {
                 state.save(&self.folder.join(RESUME_FILE))?;
                 bar.abandon();
@@ -165,8 +174,16 @@ impl Session<'_> {
         state.finish().map(Outcome::Finished)
     }
 
-    /// Evenly spread over the run, the last one at its end; with pairs after so many steps, and at the end.
+    fn is_at_limit(&self, progress: &Progress) -> bool {
+        self.stop_at.is_some_and(|limit| progress.step >= limit)
+    }
+
+    /// Evenly spread over the run, the last one at its end; with pairs after so many steps, and at the end. Also
+    /// at the limit.
     fn validation_is_due(&self, progress: &Progress, [before, after]: [f64; 2]) -> bool {
+        if self.is_at_limit(progress) {
+            return true;
+        }
         if let Some(pairs) = &self.config.pairs {
             let due = progress.step.is_multiple_of(pairs.validate_every);
             return due || progress.schedule.is_over();

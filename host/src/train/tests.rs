@@ -61,6 +61,7 @@ fn run(
         folder,
         device: Device::Cpu,
         interrupted,
+        stop_at: None,
     };
     session.run(resume)
 }
@@ -152,6 +153,37 @@ fn layer_rule(learning_rate: f64) -> LayerRule {
         momentum: 0.7,
         l2: 1e-3,
     }
+}
+
+/// A rung of a search: the run is left there with a validation, and goes on as if it had not been.
+#[test]
+fn a_limit_changes_nothing_behind_it() {
+    let config = Config::parse(TINY).unwrap();
+    let background = background();
+    let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let never = AtomicBool::new(false);
+    run(&config, whole.path(), &background, &never, false).unwrap();
+    let until = |stop_at| {
+        let session = Session {
+            config: &config,
+            background: &background,
+            folder: halves.path(),
+            device: Device::Cpu,
+            interrupted: &never,
+            stop_at,
+        };
+        session.run(true).unwrap()
+    };
+    // Asked again, it is there already.
+    for _ in 0..2 {
+        let limited = until(Some(60));
+        assert!(matches!(limited, Outcome::Interrupted { step: 60 }));
+        assert_eq!(without_times(halves.path()).last().unwrap().0, 60);
+    }
+    finished(until(None));
+    let mut validations = without_times(halves.path());
+    validations.retain(|(step, _)| *step != 60);
+    assert_eq!(validations, without_times(whole.path()));
 }
 
 /// Without a better validation training stops, and what was best is kept.
