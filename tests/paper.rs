@@ -41,29 +41,70 @@ fn the_papers_recipe_ends_with_a_float_network_that_all_engines_agree_on() {
     let at = folder.path();
     let recipe = "preset = \"koch\"\n[train]\nsteps = 60\nthreads = 1\n[pairs]\ncount = 500\nbatch = 16\nvalidate_every = 20\ninit = \"he\"\n";
     fs::write(at.join("paper.toml"), format!("{recipe}{NETWORK}")).unwrap();
-    let train = ["train-export", "--config", "paper.toml", "--name", "paper", "--json"];
+    let train = [
+        "train-export",
+        "--config",
+        "paper.toml",
+        "--name",
+        "paper",
+        "--json",
+    ];
     let report: Value = serde_json::from_str(&succeeded(&synthetic(at, &train))).unwrap();
     assert!(report.get("quantization").is_none() && report["network"].get("arena_bytes").is_none());
-    let rows: Vec<&str> = report["accuracy"].as_array().unwrap().iter().map(|row| row["protocol"].as_str().unwrap()).collect();
-    assert!(rows.contains(&"same_or_different_within_alphabet"), "{rows:?}");
+    let rows: Vec<&str> = report["accuracy"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["protocol"].as_str().unwrap())
+        .collect();
+    assert!(
+        rows.contains(&"same_or_different_within_alphabet"),
+        "{rows:?}"
+    );
     // shared against tract, onnxruntime twice, each also with the pair graph, and libtorch.
     let engines = report["parity"]["float"].as_array().unwrap();
     assert_eq!(engines.len(), 7);
     for engine in engines {
-        assert!(engine["max_logit_error"].as_f64().unwrap() <= 1e-4, "{engine}");
+        assert!(
+            engine["max_logit_error"].as_f64().unwrap() <= 1e-4,
+            "{engine}"
+        );
         assert_ne!(engine["differing_decisions"], 1, "{engine}");
     }
     let run = at.join("runs/paper");
     assert!(run.join("model.onnx").exists() && !run.join("model.onelook").exists());
-    assert!(!run.join("training.safetensors").exists(), "nothing is left to go on with");
-    assert_eq!(fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count(), 3);
+    assert!(
+        !run.join("training.safetensors").exists(),
+        "nothing is left to go on with"
+    );
+    assert_eq!(
+        fs::read_to_string(run.join("metrics.jsonl"))
+            .unwrap()
+            .lines()
+            .count(),
+        3
+    );
 
     let verified = succeeded(&synthetic(at, &["verify", "runs/paper"]));
-    assert!(verified.contains("equal, within the tolerance"), "{verified}");
+    assert!(
+        verified.contains("equal, within the tolerance"),
+        "{verified}"
+    );
     let evaluate = |engine| synthetic(at, &["evaluate", "runs/paper", "--engine", engine]);
-    refused(&evaluate("shared"), 1, &["floating point", "--engine float"]);
+    refused(
+        &evaluate("shared"),
+        1,
+        &["floating point", "--engine float"],
+    );
     let [float, ort] = ["float", "float-ort"].map(|engine| succeeded(&evaluate(engine)));
-    let right = |page: &str| page.lines().find(|line| line.contains("float")).unwrap().split('|').nth(4).map(str::to_owned);
+    let right = |page: &str| {
+        page.lines()
+            .find(|line| line.contains("float"))
+            .unwrap()
+            .split('|')
+            .nth(4)
+            .map(str::to_owned)
+    };
     assert_eq!(right(&float), right(&ort));
     let plots = succeeded(&synthetic(at, &["plot", "runs/paper", "--trials", "20"]));
     for file in ["accuracy-within.svg", "training.svg", "report.html"] {
@@ -81,25 +122,52 @@ fn who_peeks_makes_no_claim() {
     let train = ["train-export", "--config", "post.toml", "--name", "post"];
     let table = succeeded(&synthetic(at, &train));
     let rows = || table.lines().filter(|line| line.contains("20way"));
-    assert!(rows().filter(|row| row.contains("float")).all(|row| row.contains("NO CLAIM")), "{table}");
+    assert!(
+        rows()
+            .filter(|row| row.contains("float"))
+            .all(|row| row.contains("NO CLAIM")),
+        "{table}"
+    );
 
     // Only Omniglot has the paper's ten alphabets.
-    fs::write(at.join("split.toml"), format!("{}{NETWORK}", recipe.replace("peek_at_evaluation", "paper"))).unwrap();
-    refused(&synthetic(at, &["train-export", "--config", "split.toml"]), 2, &["Atlantean"]);
+    fs::write(
+        at.join("split.toml"),
+        format!("{}{NETWORK}", recipe.replace("peek_at_evaluation", "paper")),
+    )
+    .unwrap();
+    refused(
+        &synthetic(at, &["train-export", "--config", "split.toml"]),
+        2,
+        &["Atlantean"],
+    );
 }
 
 #[test]
 fn heads_are_compared_on_the_same_trials() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let heads = ["heads", "--steps", "2", "--only", "siamese,matching", "--json"];
+    let heads = [
+        "heads",
+        "--steps",
+        "2",
+        "--only",
+        "siamese,matching",
+        "--json",
+    ];
     let rows: Value = serde_json::from_str(&succeeded(&synthetic(at, &heads))).unwrap();
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.len(), 2);
-    assert_eq!((&rows[0]["contestant"], &rows[1]["contestant"]), (&"siamese".into(), &"matching".into()));
+    assert_eq!(
+        (&rows[0]["contestant"], &rows[1]["contestant"]),
+        (&"siamese".into(), &"matching".into())
+    );
     // The scale of the cosine instead of a weight for each component and a bias.
     let parameters = |row: &Value| row["parameters"].as_u64().unwrap();
     assert_eq!(parameters(&rows[0]) - parameters(&rows[1]), 192);
     refused(&synthetic(at, &["heads", "--steps", "0"]), 2, &["--steps"]);
-    refused(&synthetic(at, &["heads", "--preset", "koch"]), 2, &["episodes", "--preset nano"]);
+    refused(
+        &synthetic(at, &["heads", "--preset", "koch"]),
+        2,
+        &["episodes", "--preset nano"],
+    );
 }

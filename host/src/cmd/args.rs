@@ -167,6 +167,10 @@ impl Drawings {
     }
 
     /// Alphabets to train on, split as a configuration wants it.
+    #[cfg_attr(
+        not(feature = "train"),
+        expect(dead_code, reason = "only training asks for it")
+    )]
     pub(super) fn background_for(&self, config: &Config) -> Result<Background, Failure> {
         let all = |background: Background| {
             let [mut whole, held_out] = background.into_halves();

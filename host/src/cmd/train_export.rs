@@ -53,6 +53,9 @@ pub(super) struct Args {
     /// Go on with an interrupted run, with the configuration it was started with.
     #[arg(long, conflicts_with_all = ["config", "quick", "minutes", "steps", "seed", "threads"])]
     resume: bool,
+    /// With --resume: train no further, and export the best network so far.
+    #[arg(long, requires = "resume")]
+    finish: bool,
     /// Print the report as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -172,7 +175,11 @@ mod with_torch {
             interrupted: &INTERRUPTED,
             stop_at: None,
         };
-        let trained = match session.run(args.resume).map_err(Failure::work)? {
+        let outcome = match args.finish {
+            true => session.best_so_far().map(Outcome::Finished),
+            false => session.run(args.resume),
+        };
+        let trained = match outcome.map_err(Failure::work)? {
             Outcome::Finished(trained) => trained,
             Outcome::Interrupted { step } => {
                 let go_on = args.run.resume_flags(&folder);

@@ -110,6 +110,24 @@ impl Session<'_> {
         })
     }
 
+    /// The best network so far of an interrupted run, as if the run had ended there.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] when the folder holds no checkpoint, or none that was validated.
+    pub fn best_so_far(&self) -> Result<Trained, TrainError> {
+        let n_labels = Batches::n_labels(self.background.training(), &self.config.augment);
+        let mut state = State::new(self.config, n_labels, self.device)?;
+        let path = self.folder.join(RESUME_FILE);
+        state.restore(&path)?;
+        match state.progress.best_step {
+            0 => Err(TrainError::Checkpoint {
+                path,
+                message: "it was never validated: there is no best network yet".to_owned(),
+            }),
+            _ => state.finish(),
+        }
+    }
+
     /// What step `k` learns from, for any `k`.
     fn lessons(&self) -> Result<Box<dyn FnMut(usize) -> Lesson + Send + '_>, TrainError> {
         let Config { train, augment, .. } = self.config;

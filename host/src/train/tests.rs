@@ -55,15 +55,23 @@ fn run(
     interrupted: &AtomicBool,
     resume: bool,
 ) -> Result<Outcome, TrainError> {
-    let session = Session {
+    session(config, folder, background, interrupted).run(resume)
+}
+
+const fn session<'a>(
+    config: &'a Config,
+    folder: &'a Path,
+    background: &'a Background,
+    interrupted: &'a AtomicBool,
+) -> Session<'a> {
+    Session {
         config,
         background,
         folder,
         device: Device::Cpu,
         interrupted,
         stop_at: None,
-    };
-    session.run(resume)
+    }
 }
 
 fn background() -> Background {
@@ -165,12 +173,8 @@ fn a_limit_changes_nothing_behind_it() {
     run(&config, whole.path(), &background, &never, false).unwrap();
     let until = |stop_at| {
         let session = Session {
-            config: &config,
-            background: &background,
-            folder: halves.path(),
-            device: Device::Cpu,
-            interrupted: &never,
             stop_at,
+            ..session(&config, halves.path(), &background, &never)
         };
         session.run(true).unwrap()
     };
@@ -233,6 +237,9 @@ fn resumed_is_uninterrupted(config: &Config) {
     let Outcome::Interrupted { step } = first else {
         panic!("ended before it could be stopped")
     };
+    let so_far = session(config, halves.path(), &background, &never).best_so_far();
+    let so_far = so_far.unwrap().progress;
+    assert!(so_far.step == step && (1..=step).contains(&so_far.best_step));
     assert!((1..200).contains(&step), "stopped at step {step}");
     let resumed = finished(train(halves.path(), &background, &never, true));
     assert_eq!(resumed.net, expected.net);

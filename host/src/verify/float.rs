@@ -3,7 +3,7 @@
 //! In: the float network, N-way trials, engines. Out: a [`VerifyReport`] with one entry per engine. Rounding
 //! differs from engine to engine, so a logit may differ by [`FLOAT_TOLERANCE`] and a decision not at all. Here
 //! an image goes through an encoder once, because a network of the paper's size takes too long for every pair;
-//! [`pair_graph`] runs the exported file itself on some pairs.
+//! [`FloatCase::pair_graph`] runs the exported file itself on some pairs.
 
 use std::time::Instant;
 
