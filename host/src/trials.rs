@@ -143,27 +143,15 @@ pub fn runs(
     let mut pool = Pool::new(format!("runs_within_alphabet_{n_way}way_1shot"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for alphabet in alphabets.iter().cycle() {
-        let classes = index::sample(&mut rng, alphabet.characters.len(), n_way);
-        let drawers = index::sample(&mut rng, alphabet.n_drawers(), 2);
-        let mut by = |drawer: usize| -> Vec<usize> {
-            let drawings = classes
-                .iter()
-                .map(|class| &alphabet.characters[class].drawings[drawer]);
-            drawings.map(|drawing| pool.image(drawing)).collect()
-        };
-        let (support, queries) = (by(drawers.index(0)), by(drawers.index(1)));
-        let support: Vec<Vec<usize>> = support.into_iter().map(|shot| vec![shot]).collect();
-        for (answer, query) in queries.into_iter().enumerate() {
-            if pool.set.trials.len() == n_trials {
-                return Ok(pool.set);
-            }
-            pool.set.trials.push(Trial {
-                support: support.clone(),
-                query,
-                answer,
-            });
+        if pool.set.trials.len() >= n_trials {
+            break;
         }
+        let classes = index::sample(&mut rng, alphabet.characters.len(), n_way);
+        let classes: Vec<_> = classes.iter().map(|at| &alphabet.characters[at]).collect();
+        let drawers = index::sample(&mut rng, alphabet.n_drawers(), 2);
+        pool.run(&classes, [drawers.index(0), drawers.index(1)]);
     }
+    pool.set.trials.truncate(n_trials);
     Ok(pool.set)
 }
 
@@ -245,21 +233,7 @@ pub fn all_way(data: &Dataset, repeats: usize, seed: u64) -> Result<TrialSet, Tr
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..repeats {
         let drawers = index::sample(&mut rng, n_drawers, 2);
-        let mut by = |drawer: usize| -> Vec<usize> {
-            let drawings = characters
-                .iter()
-                .map(|character| &character.drawings[drawer]);
-            drawings.map(|drawing| pool.image(drawing)).collect()
-        };
-        let (support, queries) = (by(drawers.index(0)), by(drawers.index(1)));
-        let support: Vec<Vec<usize>> = support.into_iter().map(|shot| vec![shot]).collect();
-        for (answer, query) in queries.into_iter().enumerate() {
-            pool.set.trials.push(Trial {
-                support: support.clone(),
-                query,
-                answer,
-            });
-        }
+        pool.run(&characters, [drawers.index(0), drawers.index(1)]);
     }
     Ok(pool.set)
 }
@@ -289,6 +263,24 @@ impl Pool {
             images.push(drawing.clone());
             images.len() - 1
         })
+    }
+
+    /// Appends a trial for each character: one drawer draws all supports, another all queries.
+    fn run(&mut self, characters: &[&Character], drawers: [usize; 2]) {
+        let [support, queries] = drawers.map(|drawer| -> Vec<usize> {
+            let drawings = characters
+                .iter()
+                .map(|character| &character.drawings[drawer]);
+            drawings.map(|drawing| self.image(drawing)).collect()
+        });
+        let support: Vec<Vec<usize>> = support.into_iter().map(|shot| vec![shot]).collect();
+        for (answer, query) in queries.into_iter().enumerate() {
+            self.set.trials.push(Trial {
+                support: support.clone(),
+                query,
+                answer,
+            });
+        }
     }
 
     /// Appends one trial. The true class stands at a random place: a constant answer scores chance.

@@ -100,3 +100,34 @@ fn wilson_interval() {
     );
     assert!((Accuracy::of(0, 0).mean).abs() < f64::EPSILON);
 }
+
+/// Each run as one of Lake's: one support set for all its trials, every character asked for once, two drawers.
+#[test]
+fn runs_are_as_lakes() {
+    let data = glyphs::synthetic(3, "background", 3, 8);
+    let set = runs(&data, 5, 23, 1).unwrap();
+    assert_eq!((set.n_way(), set.k_shot(), set.trials.len()), (5, 1, 23));
+    for run in set.trials.chunks(5) {
+        assert!(run.iter().all(|trial| trial.support == run[0].support));
+        let answers: Vec<usize> = run.iter().map(|trial| trial.answer).collect();
+        assert_eq!(answers, (0..run.len()).collect::<Vec<_>>());
+    }
+    assert_ne!(set.trials[0].support, set.trials[5].support);
+    assert!(runs(&data, 9, 1, 1).is_err());
+}
+
+#[test]
+fn only_what_is_used_is_kept() {
+    let data = glyphs::synthetic(3, "background", 4, 8);
+    let whole = mixed(&data, 6, 2, 40, 7).unwrap();
+    let mut few = whole.clone();
+    few.trials.truncate(3);
+    let few = few.without_unused();
+    assert!(few.images.len() <= 3 * 13 && few.images.len() < whole.images.len());
+    for (a, b) in whole.trials.iter().zip(&few.trials) {
+        let same = |x: usize, y: usize| Arc::ptr_eq(&whole.images[x], &few.images[y]);
+        assert!(same(a.query, b.query) && a.answer == b.answer);
+        let shots = a.support.iter().flatten().zip(b.support.iter().flatten());
+        assert!(shots.into_iter().all(|(x, y)| same(*x, *y)));
+    }
+}

@@ -22,6 +22,10 @@ const CHANNELS: usize = 4;
 /// Partial sums of one output: a vector register of any x86-64 or AArch64.
 const LANES: usize = 4;
 
+/// Inputs whose products are summed before their sum joins the output: a sum of thousands of terms, one by one,
+/// rounds ten times as much.
+const SLICE: usize = 256;
+
 type Lanes = [f32; LANES];
 
 /// One fully connected layer: everything but the activations.
@@ -95,9 +99,12 @@ pub fn linear(op: &Linear<'_>, input: &[f32], output: &mut [f32]) -> Result<(), 
         let mut filters = weight.chunks_exact(n);
         // Behind the last output: no weights, no sum.
         let filters = [(); CHANNELS].map(|()| filters.next().unwrap_or(&[]));
-        match filters {
-            [a, b, c, d] if d.len() == n => add_sums(out, dot_4(input, [a, b, c, d])),
-            filters => add_sums(out, filters.map(|filter| dot(input, filter))),
+        for (place, x) in input.chunks(SLICE).enumerate() {
+            let from = place * SLICE;
+            match filters.map(|filter| filter.get(from..from + x.len()).unwrap_or(&[])) {
+                [a, b, c, d] if d.len() == x.len() => add_sums(out, dot_4(x, [a, b, c, d])),
+                filters => add_sums(out, filters.map(|filter| dot(x, filter))),
+            }
         }
     }
     Ok(())
