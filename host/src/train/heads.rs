@@ -217,10 +217,12 @@ impl Head {
             let labels = batch.labels.repeat(batch.n_drawers);
             return classifier.loss(embeddings, &labels, train.label_smoothing);
         }
-        let by_drawer = embeddings.f_chunk(batch.n_drawers as i64, 0)?;
-        let [first, second, ..] = by_drawer.as_slice() else {
-            return Err(TrainError::NothingToPair);
-        };
+        // The configuration asks for two drawers at least.
+        let n = batch.n_classes as i64;
+        let (first, second) = (
+            &embeddings.f_narrow(0, 0, n)?,
+            &embeddings.f_narrow(0, n, n)?,
+        );
         let mut losses = Vec::new();
         let mut at = 0;
         for &n_way in &batch.episodes {

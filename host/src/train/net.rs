@@ -11,6 +11,9 @@ use super::TrainError;
 use crate::config::{Init, Precision};
 use crate::float_net::{FloatFilters, FloatHead, FloatNet};
 use crate::spec::{Activation, LayerSpec, NetSpec, Norm, WeightShape};
+use init::Start;
+
+mod init;
 
 /// Added to a variance before its root is taken.
 const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -125,7 +128,7 @@ impl Net {
             }
         }
         let d = spec.embedding()?.len() as i64;
-        let (head_weight, head_bias) = head(init, d, options)?;
+        let (head_weight, head_bias) = init::head(init, d, options)?;
         Ok(Self {
             spec: spec.clone(),
             kind: kind(precision),
@@ -302,51 +305,6 @@ const fn role(layer: &LayerSpec) -> Role {
         LayerSpec::Linear { .. } => Role::Linear,
         _ => Role::Kernel,
     }
-}
-
-/// Deviation of a layer's weights at the start, mean and deviation of its biases.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    weight: f64,
-    bias: [f64; 2],
-}
-
-impl Start {
-    fn of(init: Init, role: Role, shape: WeightShape) -> Self {
-        match init {
-            Init::He => Self {
-                weight: (2.0 / shape.taps() as f64).sqrt(),
-                bias: [0.0; 2],
-            },
-            Init::Koch | Init::Seed => Self {
-                weight: match (init, role) {
-                    (Init::Koch, Role::Linear) => 0.2,
-                    _ => 0.01,
-                },
-                bias: [0.5, 0.01],
-            },
-        }
-    }
-}
-
-/// Weights and bias of the head at the start.
-fn head(init: Init, d: i64, options: (Kind, Device)) -> Result<(Tensor, Tensor), TrainError> {
-    let normal = |shape: &[i64], deviation: f64| {
-        Ok::<_, TrainError>(Tensor::f_randn(shape, options)? * deviation)
-    };
-    Ok(match init {
-        // A logit spread of a few units at the start, whatever the length of the embedding.
-        Init::He => (
-            Tensor::f_full([d], -8.0 / d as f64, options)?,
-            Tensor::f_zeros([], options)?,
-        ),
-        Init::Koch => (normal(&[d], 0.2)?, normal(&[], 0.01)? + 0.5),
-        // The post leaves the weights to its library: Glorot and Bengio 2010.
-        Init::Seed => (
-            normal(&[d], (2.0 / (d + 1) as f64).sqrt())?,
-            normal(&[], 0.01)? + 0.5,
-        ),
-    })
 }
 
 /// Number format of convolutions.

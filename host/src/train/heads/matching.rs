@@ -40,11 +40,13 @@ impl Cosine {
 
 /// `[t][q][s]`.
 pub(super) fn cosines(queries: &Tensor, supports: &Tensor) -> Result<Tensor, TrainError> {
-    let unit = |x: &Tensor| {
-        let length = (x * x).f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
-        x.f_div(&(length + 1e-12).f_sqrt()?)
-    };
     Ok(unit(queries)?.f_matmul(&unit(supports)?.f_transpose(-1, -2)?)?)
+}
+
+/// Every vector of the last axis, at length one.
+pub(super) fn unit(x: &Tensor) -> Result<Tensor, TrainError> {
+    let length = (x * x).f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
+    Ok(x.f_div(&(length + 1e-12).f_sqrt()?)?)
 }
 
 /// Full context embeddings (their section 2.1.2 and appendix A).
@@ -153,12 +155,10 @@ impl Lstm {
     fn step(&self, x: &Tensor, h: &Tensor, c: &Tensor) -> Result<(Tensor, Tensor), TrainError> {
         let gates = x.f_linear(&self.of_input, Some(&self.bias))?;
         let no_bias: Option<&Tensor> = None;
-        let gates = gates
-            .f_add(&h.f_linear(&self.of_hidden, no_bias)?)?
-            .f_chunk(4, 1)?;
-        let [input, forget, cell, output] = gates.as_slice() else {
-            return Err(TrainError::NothingToPair);
-        };
+        let gates = gates.f_add(&h.f_linear(&self.of_hidden, no_bias)?)?;
+        let d = c.size2()?.1;
+        let gate = |place: i64| gates.f_narrow(1, place * d, d);
+        let (input, forget, cell, output) = (gate(0)?, gate(1)?, gate(2)?, gate(3)?);
         let kept = forget.f_sigmoid()?.f_mul(c)?;
         let c = kept.f_add(&input.f_sigmoid()?.f_mul(&cell.f_tanh()?)?)?;
         Ok((output.f_sigmoid()?.f_mul(&c.f_tanh()?)?, c))

@@ -5,6 +5,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::matching::unit;
 use crate::train::TrainError;
 
 /// Steps of gradient descent on a support set.
@@ -14,10 +15,6 @@ const RATE: f64 = 10.0;
 
 /// Softmax regression from zero, all trials at once: its gradient is `(p - y) xᵀ`.
 pub(super) fn tuned_scores(queries: &Tensor, supports: &Tensor) -> Result<Tensor, TrainError> {
-    let unit = |x: &Tensor| {
-        let length = (x * x).f_sum_dim_intlist([-1_i64].as_slice(), true, Kind::Float)?;
-        x.f_div(&(length + 1e-12).f_sqrt()?)
-    };
     let (queries, supports) = (unit(queries)?, unit(supports)?);
     let (_, s, _) = supports.size3()?;
     let right = Tensor::f_eye(s, (Kind::Float, supports.device()))?; // example i is of class i
