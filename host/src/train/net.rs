@@ -4,21 +4,17 @@
 //! order of `shared`. Weights live as `[c_out][k_h][k_w][c_in]`; seen as OIHW that is torch's
 //! channels-last format, a third faster on CPUs than the default.
 
-use shared::shape::Hwc;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
 use crate::config::{Init, Precision};
-use crate::float_net::{FloatFilters, FloatHead, FloatNet};
-use crate::spec::{Activation, LayerSpec, NetSpec, Norm, WeightShape};
+use crate::float_net::{FloatHead, FloatNet};
+use crate::spec::{Activation, LayerSpec, NetSpec};
+use filters::{Filters, Normalization};
 use init::Start;
 
+mod filters;
 mod init;
-
-/// Added to a variance before its root is taken.
-const BATCH_NORM_EPSILON: f64 = 1e-5;
-/// Weight of a new batch in the running statistics.
-const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// Whether batch normalization uses the batch's statistics or the running ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,29 +36,6 @@ pub struct Net {
     head_weight: Tensor,
     /// `[]`.
     head_bias: Tensor,
-}
-
-/// Weights of one layer and what is behind them.
-#[derive(Debug)]
-struct Filters {
-    /// `[c_out][k_h][k_w][c_in]`.
-    weight: Tensor,
-    norm: Normalization,
-}
-
-#[derive(Debug)]
-enum Normalization {
-    /// Batch normalization (Ioffe and Szegedy 2015); every tensor is `[c_out]`.
-    Batch {
-        gamma: Tensor,
-        beta: Tensor,
-        /// Not trained.
-        mean: Tensor,
-        /// Not trained.
-        variance: Tensor,
-    },
-    /// `[c_out]`.
-    Bias(Tensor),
 }
 
 /// A named tensor of the network.
@@ -186,7 +159,7 @@ impl Net {
                     let Some(filters) = filters.next() else {
                         continue;
                     };
-                    let x = filters.norm.forward(&filters.sums(&x, layer)?, mode)?;
+                    let x = filters.forward(&x, layer, mode)?;
                     match activation {
                         Activation::Relu => x.f_relu()?,
                         Activation::Sigmoid => x.f_sigmoid()?,
@@ -315,132 +288,9 @@ const fn kind(precision: Precision) -> Kind {
     }
 }
 
-/// `[c_out][k_h][k_w][c_in]`.
-fn dims(shape: WeightShape) -> [i64; 4] {
-    let WeightShape {
-        c_out,
-        c_in,
-        k_h,
-        k_w,
-    } = shape;
-    [c_out, k_h, k_w, c_in].map(|extent| extent as i64)
-}
-
 /// Name of a tensor of the layer with weights that is number `index` among them.
 fn name(index: usize, what: &str) -> String {
     format!("conv{index}.{what}")
-}
-
-impl Filters {
-    fn new(
-        shape: WeightShape,
-        norm: Norm,
-        start: Start,
-        options: (Kind, Device),
-    ) -> Result<Self, TrainError> {
-        let weight = Tensor::f_randn(dims(shape), options)? * start.weight;
-        let c_out = shape.c_out as i64;
-        let norm = match norm {
-            Norm::Batch => Normalization::Batch {
-                gamma: Tensor::f_ones([c_out], options)?.set_requires_grad(true),
-                beta: Tensor::f_zeros([c_out], options)?.set_requires_grad(true),
-                mean: Tensor::f_zeros([c_out], options)?,
-                variance: Tensor::f_ones([c_out], options)?,
-            },
-            Norm::None => {
-                let [mean, deviation] = start.bias;
-                let bias = match deviation {
-                    // Draws nothing: networks of before start as they did.
-                    0.0 => Tensor::f_full([c_out], mean, options)?,
-                    _ => Tensor::f_randn([c_out], options)? * deviation + mean,
-                };
-                Normalization::Bias(bias.set_requires_grad(true))
-            }
-        };
-        Ok(Self {
-            weight: weight.set_requires_grad(true),
-            norm,
-        })
-    }
-
-    fn frozen(
-        filters: &FloatFilters,
-        shape: WeightShape,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        let weight = Tensor::f_from_slice(&filters.weight_ohwi(shape))?.f_reshape(dims(shape))?;
-        let bias = Tensor::f_from_slice(&filters.bias)?;
-        Ok(Self {
-            weight: weight.to_device(device),
-            norm: Normalization::Bias(bias.to_device(device)),
-        })
-    }
-
-    /// `[n, c_in, h, w]` to `[n, c_out, h_out, w_out]`, without normalization and activation.
-    fn sums(&self, x: &Tensor, layer: &LayerSpec) -> Result<Tensor, TrainError> {
-        let weight = self.weight.f_to_kind(x.kind())?;
-        if let LayerSpec::Linear { .. } = layer {
-            let x = x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)?; // [n, h·w·c]
-            let y = x.f_matmul(&weight.f_flatten(1, -1)?.f_transpose(0, 1)?)?;
-            return Ok(y.f_unsqueeze(-1)?.f_unsqueeze(-1)?);
-        }
-        let (_, c_in, h, w) = x.size4()?;
-        let window = layer.window(Hwc::new(h as usize, w as usize, c_in as usize));
-        let groups = match layer {
-            LayerSpec::Depthwise { .. } => c_in,
-            _ => 1,
-        };
-        let (stride, pad) = (window.stride as i64, window.pad as i64);
-        let weight_oihw = weight.f_permute([0, 3, 1, 2])?;
-        let no_bias: Option<Tensor> = None;
-        Ok(x.f_conv2d(&weight_oihw, no_bias, [stride; 2], [pad; 2], [1; 2], groups)?)
-    }
-
-    fn fold(&self) -> Result<FloatFilters, TrainError> {
-        let (weight, bias) = match &self.norm {
-            Normalization::Batch {
-                gamma,
-                beta,
-                mean,
-                variance,
-            } => {
-                let scale = gamma / (variance + BATCH_NORM_EPSILON).f_sqrt()?; // [c_out]
-                let weight = &self.weight * scale.f_reshape([-1, 1, 1, 1])?;
-                (weight, beta - mean * &scale)
-            }
-            Normalization::Bias(bias) => (self.weight.shallow_clone(), bias.shallow_clone()),
-        };
-        Ok(FloatFilters {
-            weight_oihw: values(&weight.f_permute([0, 3, 1, 2])?)?,
-            bias: values(&bias)?,
-        })
-    }
-}
-
-impl Normalization {
-    fn forward(&self, sums: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
-        match self {
-            Self::Batch {
-                gamma,
-                beta,
-                mean,
-                variance,
-            } => Ok(sums.f_batch_norm(
-                Some(gamma),
-                Some(beta),
-                Some(mean),
-                Some(variance),
-                mode == Mode::Train,
-                BATCH_NORM_MOMENTUM,
-                BATCH_NORM_EPSILON,
-                true,
-            )?),
-            Self::Bias(bias) => {
-                let bias = bias.f_to_kind(sums.kind())?.f_reshape([1, -1, 1, 1])?;
-                Ok(sums.f_add(&bias)?)
-            }
-        }
-    }
 }
 
 /// libtorch pads by at most half a kernel. Wider padding is zeros here: no activation is below, and

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::real;
 use crate::spec::Framing;
+use crate::spec::Norm;
 
 /// Every layer kind, extents that differ, padding beyond half a kernel, both normalizations.
 fn spec() -> NetSpec {
