@@ -118,19 +118,38 @@ fn titled(svg: &str, title: &str) -> String {
     }
 }
 
+/// Pixels of a figure.
+#[derive(Debug)]
+pub struct Picture {
+    /// Width and height.
+    pub size: [u32; 2],
+    /// `[h][w][3]`, red, green, blue.
+    pub rgb: Vec<u8>,
+}
+
 /// The figure as the bytes of a PNG.
 ///
 /// # Errors
 /// [`PlotError::Draw`].
 pub fn png(figure: &impl Figure) -> Result<Vec<u8>, PlotError> {
+    let Picture { size, rgb } = picture(figure, SCALE)?;
+    encode(size, &rgb)
+}
+
+/// The figure as pixels, `scale` for a unit.
+///
+/// # Errors
+/// [`PlotError::Draw`].
+pub fn picture(figure: &impl Figure, scale: u32) -> Result<Picture, PlotError> {
     load_fonts()?;
-    let [w, h] = figure.size().map(|units| units * SCALE);
-    let (wide, high) = (w * OVERSAMPLE, h * OVERSAMPLE);
+    let size = figure.size().map(|units| units * scale);
+    let [wide, high] = size.map(|pixels| pixels * OVERSAMPLE);
     let mut large = vec![255; (wide * high * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut large, (wide, high)).into_drawing_area();
-    paint(figure, &area, Pen(SCALE * OVERSAMPLE))?;
+    paint(figure, &area, Pen(scale * OVERSAMPLE))?;
     drop(area);
-    encode([w, h], &averaged(&large, wide as usize))
+    let rgb = averaged(&large, wide as usize);
+    Ok(Picture { size, rgb })
 }
 
 fn paint<DB: DrawingBackend>(

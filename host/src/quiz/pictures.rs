@@ -2,25 +2,30 @@
 //!
 //! In: ink. Out: lines of text, or the escape sequence of a picture. Dots (Braille) have eight pixels a
 //! character and show most; blocks have two, for fonts without dots; terminals with kitty's graphics
-//! protocol show the drawings as they are.
+//! protocol, or with sixels, show the drawings as they are.
 
 use std::fmt::Write;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::ValueEnum;
+use icy_sixel::{EncodeOptions, SixelImage};
 use shared::image::Framing;
 use shared::shape::Hwc;
 
 use crate::dataset::Drawing;
+use crate::plot::PlotError;
+use crate::plot::canvas::Picture;
 
 /// How drawings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pictures {
-    /// Kitty's protocol where the terminal says that it knows it, dots elsewhere.
+    /// Kitty's protocol or sixels where the terminal says that it knows them, dots elsewhere.
     Auto,
     /// Kitty's graphics protocol (kitty, Ghostty, WezTerm, Konsole).
     Kitty,
+    /// Sixels (foot, mlterm, contour, iTerm2, mintty; xterm as a VT340).
+    Sixel,
     /// Braille: 2×4 pixels a character.
     Dots,
     /// Half blocks: 1×2 pixels a character.
@@ -38,14 +43,17 @@ impl Pictures {
         let program = variable("TERM_PROGRAM").unwrap_or_default();
         // A multiplexer passes the variables on and not the pictures.
         let multiplexed = variable("TMUX").is_some() || term.starts_with("screen");
-        let known = term.contains("kitty")
-            || term.contains("ghostty")
+        let one_of = |names: &[&str]| names.iter().any(|name| term.contains(name));
+        let kitty = one_of(&["kitty", "ghostty"])
             || ["WezTerm", "ghostty"].contains(&program.as_str())
             || variable("KITTY_WINDOW_ID").is_some()
             || variable("KONSOLE_VERSION").is_some();
-        match is_terminal && known && !multiplexed {
-            true => Self::Kitty,
-            false => Self::Dots,
+        let sixel = one_of(&["foot", "mlterm", "contour", "vt340", "sixel"])
+            || ["iTerm.app", "mintty"].contains(&program.as_str());
+        match is_terminal && !multiplexed {
+            true if kitty => Self::Kitty,
+            true if sixel => Self::Sixel,
+            _ => Self::Dots,
         }
     }
 }
@@ -162,4 +170,23 @@ pub(super) fn kitty(png: &[u8], columns: usize) -> String {
         first.clear();
     }
     text
+}
+
+/// Greys and the few colours of a task are exact with so many.
+const COLOURS: u16 = 64;
+
+/// The escape sequence that shows a picture in sixels, pixel for pixel.
+pub(super) fn sixel(picture: &Picture) -> Result<String, PlotError> {
+    let [w, h] = picture.size.map(|pixels| pixels as usize);
+    let pixels = picture.rgb.chunks_exact(3);
+    let rgba = pixels.flat_map(|rgb| rgb.iter().copied().chain([u8::MAX]));
+    // Strokes are no photograph: without dithering their edges stay sharp.
+    let options = EncodeOptions {
+        max_colors: COLOURS,
+        diffusion: 0.0,
+        ..EncodeOptions::default()
+    };
+    let image = SixelImage::try_from_rgba(rgba.collect(), w, h);
+    let sequence = image.and_then(|image| image.encode_with(&options));
+    sequence.map_err(|error| PlotError::Draw(error.to_string()))
 }

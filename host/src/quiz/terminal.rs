@@ -7,12 +7,12 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use super::pictures::{BLOCKS, DOTS, Grain, Pictures, kitty, tile};
+use super::pictures::{BLOCKS, DOTS, Grain, Pictures, kitty, sixel, tile};
 use super::questions::Plan;
 use super::{Quiz, QuizError};
 use crate::dataset::Drawing;
 use crate::plot::PlotError;
-use crate::plot::canvas::png;
+use crate::plot::canvas::{picture, png};
 use crate::plot::tasks::TaskSheet;
 
 /// Fewest columns that are drawn for: one picture and its gap.
@@ -174,6 +174,10 @@ impl<W: Write> Screen<W> {
             Pictures::Kitty => {
                 let sheet = png(&TaskSheet::asking(title, query, &classes))?;
                 writeln!(self.out, "{}", kitty(&sheet, self.columns.min(100)))?;
+            }
+            Pictures::Sixel => {
+                let sheet = picture(&TaskSheet::asking(title, query, &classes), 1)?;
+                writeln!(self.out, "{}", sixel(&sheet)?)?;
             }
             Pictures::Blocks => {
                 self.sheet(&title, query, &classes, BLOCKS, [BLOCK_TILE, BLOCK_QUERY])?

@@ -4,7 +4,9 @@ mod page;
 
 use std::path::Path;
 
-use super::pictures::{BLOCKS, DOTS, Pictures, kitty, tile};
+use icy_sixel::SixelImage;
+
+use super::pictures::{BLOCKS, DOTS, Pictures, kitty, sixel, tile};
 use super::questions::{Plan, Protocol, Questions};
 use super::record::{Header, Record};
 use super::report::Contestant;
@@ -13,6 +15,7 @@ use super::*;
 use crate::dataset::{Dataset, Drawing};
 use crate::evaluate::alphabets::Catalogue;
 use crate::glyphs;
+use crate::plot::canvas::Picture;
 use crate::trials::{lake20, within_alphabet};
 
 const PLAN: Plan = Plan {
@@ -324,9 +327,36 @@ fn pictures_for_terminals_that_know_them() {
     assert_eq!(of(false, &kitten), Pictures::Dots);
     assert_eq!(of(true, &[kitten[0], ("TMUX", "1")]), Pictures::Dots);
     assert_eq!(of(true, &[("TERM", "xterm-256color")]), Pictures::Dots);
+    assert_eq!(of(true, &[("TERM", "foot")]), Pictures::Sixel);
+    let iterm = [("TERM", "xterm"), ("TERM_PROGRAM", "iTerm.app")];
+    assert_eq!(of(true, &iterm), Pictures::Sixel);
     let sequence = kitty(&[0; 4000], 80);
     assert_eq!(sequence.matches("\x1b_G").count(), 2);
     assert!(
         sequence.starts_with("\x1b_Ga=T,f=100,q=2,c=80,m=1;") && sequence.contains("\x1b_Gm=0;")
     );
+}
+
+#[test]
+fn sixels_are_the_picture() {
+    // Ink, paper and a border, two sixels high.
+    let (w, h) = (13, 12);
+    let colour = |at: usize| match at % 3 {
+        0 => [0, 0, 0],
+        1 => [255, 255, 255],
+        _ => [0, 102, 204],
+    };
+    let rgb: Vec<u8> = (0..w * h).flat_map(colour).collect();
+    let picture = Picture {
+        size: [w as u32, h as u32],
+        rgb,
+    };
+    let shown = SixelImage::decode(sixel(&picture).unwrap().as_bytes()).unwrap();
+    assert_eq!((shown.width, shown.height), (w, h));
+    let pixels = shown.pixels.chunks(4).map(|rgba| &rgba[..3]);
+    for (shown, meant) in pixels.zip(picture.rgb.chunks(3)) {
+        // Sixels have colours in percent.
+        let near = shown.iter().zip(meant).all(|(a, b)| a.abs_diff(*b) <= 3);
+        assert!(near, "{shown:?} is not {meant:?}");
+    }
 }
