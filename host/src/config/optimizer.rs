@@ -11,8 +11,11 @@ use super::ConfigError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
 pub enum PairOptimizer {
-    /// Adam (Kingma and Ba 2015) at one learning rate, and L2 regularization in the gradient: the post's.
+    /// Adam (Kingma and Ba 2015) and L2 regularization in the gradient: the post's.
     Adam {
+        /// Let the learning rate fall to zero over the run, by half a cosine; the post's stays.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cosine: bool,
         /// L2 of the weights of convolutions.
         l2: f64,
         /// L2 of the weights of fully connected layers; the head has none.
@@ -65,6 +68,7 @@ impl PairOptimizer {
     /// The post's.
     pub(super) const fn seed() -> Self {
         Self::Adam {
+            cosine: false,
             l2: 2e-4,
             l2_linear: 1e-3,
         }

@@ -159,7 +159,7 @@ impl Slot {
     fn follow(&mut self, optimizer: &PairOptimizer, learning_rate: f64) {
         let Parameter { layer, role, .. } = self.parameter;
         match optimizer {
-            PairOptimizer::Adam { l2, l2_linear } => match role {
+            PairOptimizer::Adam { l2, l2_linear, .. } => match role {
                 Role::Kernel => self.l2 = *l2,
                 Role::Linear => self.l2 = *l2_linear,
                 Role::Head | Role::Rest => {}

@@ -82,16 +82,20 @@ impl Schedule {
             rate: train.learning_rate,
             risen: 1.0,
         };
+        let fall = 0.5 * (1.0 + (std::f64::consts::PI * self.fraction()).cos());
         let Some(pairs) = &config.pairs else {
             let rise = ((step + 1) as f64 / train.warmup.max(1) as f64).min(1.0);
-            let fall = 0.5 * (1.0 + (std::f64::consts::PI * self.fraction()).cos());
             return Pace {
                 rate: train.learning_rate * rise * fall,
                 ..even
             };
         };
         match pairs.optimizer {
-            PairOptimizer::Adam { .. } => even,
+            PairOptimizer::Adam { cosine: false, .. } => even,
+            PairOptimizer::Adam { cosine: true, .. } => Pace {
+                rate: train.learning_rate * fall,
+                ..even
+            },
             PairOptimizer::Momentum { rise, decay, .. } => {
                 let epoch = (step / pairs.epoch().unwrap_or(1)) as f64;
                 Pace {
@@ -125,6 +129,24 @@ mod tests {
             ..Config::preset("micro").unwrap()
         };
         assert!(schedule.pace(&config, step).rate.abs() < 1e-9);
+    }
+
+    #[test]
+    fn adam_keeps_its_rate_or_lets_it_fall() {
+        let mut config = Config::preset("seed").unwrap();
+        let schedule = Schedule {
+            fraction: 0.5,
+            ..Schedule::default()
+        };
+        let whole = config.train.learning_rate;
+        assert_eq!(schedule.pace(&config, 7).rate, whole);
+        let pairs = config.pairs.as_mut().unwrap();
+        pairs.optimizer = PairOptimizer::Adam {
+            cosine: true,
+            l2: 0.0,
+            l2_linear: 0.0,
+        };
+        assert!((schedule.pace(&config, 7).rate - whole / 2.0).abs() < 1e-12);
     }
 
     /// Koch et al. 2015, section 3.2.

@@ -199,6 +199,7 @@ fn patience_ends() {
     (pairs.patience, pairs.optimizer) = (
         3,
         PairOptimizer::Adam {
+            cosine: true,
             l2: 0.0,
             l2_linear: 0.0,
         },
