@@ -2,10 +2,10 @@
 //!
 //! In: answers as they are given. Out: a file with all of them, each on disk before the next question,
 //! that an interrupted quiz goes on from; or a [`RecordError`] that names the line and the fix. Nothing in
-//! it tells the truth about a trial that is not answered.
+//! it tells the truth about a trial that is not answered. It is locked while a quiz has it open: two would answer the same trials.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,7 @@ impl Record {
             ErrorKind::AlreadyExists => RecordError::Exists { path: path.into() },
             _ => RecordError::write(path, source),
         })?;
+        lock(path, &file)?;
         let mut record = Self {
             path: path.into(),
             file,
@@ -106,7 +107,8 @@ impl Record {
     /// # Errors
     /// [`RecordError`].
     pub fn header(path: &Path) -> Result<Header, RecordError> {
-        parse_header(path, &read(path)?)
+        let bytes = std::fs::read(path).map_err(|source| RecordError::read(path, source))?;
+        parse_header(path, &bytes)
     }
 
     /// Goes on with a record of these questions.
@@ -114,7 +116,13 @@ impl Record {
     /// # Errors
     /// [`RecordError`] naming the line that is damaged, or saying that it is about other trials.
     pub fn resume(path: &Path, questions: &Questions) -> Result<Self, RecordError> {
-        let bytes = read(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).open(path);
+        let mut file = file.map_err(|source| RecordError::write(path, source))?;
+        lock(path, &file)?;
+        let mut bytes = Vec::new();
+        let read = file.read_to_end(&mut bytes);
+        read.map_err(|source| RecordError::read(path, source))?;
         let header = parse_header(path, &bytes)?;
         if header.sha256 != questions.fingerprint() {
             return Err(RecordError::Others { path: path.into() });
@@ -133,10 +141,9 @@ impl Record {
             let place = answer.trial - 1;
             answers[place] = Some(answer);
         }
-        let file = OpenOptions::new().append(true).open(path);
         Ok(Self {
             path: path.into(),
-            file: file.map_err(|source| RecordError::write(path, source))?,
+            file,
             header,
             answers,
             unended: bytes.last() != Some(&b'\n'),
@@ -189,18 +196,24 @@ impl Record {
     fn append(&mut self, line: &str) -> Result<(), RecordError> {
         let start = if self.unended { "\n" } else { "" };
         let text = format!("{start}{line}\n");
+        let failed = |source| RecordError::write(&self.path, source);
+        let end = self.file.metadata().map_err(failed)?.len();
         let written = self.file.write_all(text.as_bytes());
-        let synced = written.and_then(|()| self.file.sync_data());
-        synced.map_err(|source| RecordError::write(&self.path, source))?;
+        if let Err(source) = written.and_then(|()| self.file.sync_data()) {
+            // The answer may be given again: no part of this one must stay before it.
+            self.file.set_len(end).ok();
+            return Err(failed(source));
+        }
         self.unended = false;
         Ok(())
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
-    std::fs::read(path).map_err(|source| RecordError::Read {
-        path: path.into(),
-        source,
+/// Until the file is closed, which it also is when this process ends.
+fn lock(path: &Path, file: &File) -> Result<(), RecordError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => RecordError::Busy { path: path.into() },
+        TryLockError::Error(source) => RecordError::write(path, source),
     })
 }
 
@@ -274,6 +287,12 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
+    /// Another quiz has it open.
+    #[error("{path} is open in another quiz; end that one, or choose another --record")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be read.
     #[error("cannot read {path}: {source}; name the record of a quiz with --record")]
     Read {
@@ -331,6 +350,13 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read {
+            path: path.into(),
+            source,
+        }
+    }
+
     fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write {
             path: path.into(),

@@ -195,33 +195,7 @@ impl Report {
             self.data,
             self.answered,
         )?;
-        let mut table = Table::new();
-        table.load_style(ASCII_MARKDOWN);
-        table.set_header(["who", "right", "accuracy", "95 % interval"]);
-        for (
-            who,
-            Accuracy {
-                correct,
-                trials,
-                mean,
-                interval95,
-                ..
-            },
-        ) in [
-            ("you".to_owned(), person),
-            (format!("model {}", self.model_name), model),
-        ] {
-            let [low, high] = interval95.map(|bound| 100.0 * bound);
-            table.add_row([
-                who,
-                format!("{correct} of {trials}"),
-                format!("{:.1} %", 100.0 * mean),
-                format!("{low:.1}–{high:.1} %"),
-            ]);
-        }
-        let chance = format!("{:.1} %", 100.0 * self.chance);
-        table.add_row(["chance", "", &chance, ""]);
-        writeln!(text, "{table}\n")?;
+        writeln!(text, "{}\n", self.contest_table(person, model))?;
         let Both {
             both_right,
             only_person,
@@ -241,6 +215,25 @@ impl Report {
             writeln!(text, "\n{}", self.alphabet_table())?;
         }
         Ok(())
+    }
+
+    fn contest_table(&self, person: Accuracy, model: Accuracy) -> Table {
+        let mut table = Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header(["who", "right", "accuracy", "95 % interval"]);
+        let model_name = format!("model {}", self.model_name);
+        for (who, accuracy) in [("you", person), (&model_name, model)] {
+            let [low, high] = accuracy.interval95.map(|bound| 100.0 * bound);
+            table.add_row([
+                who.to_owned(),
+                format!("{} of {}", accuracy.correct, accuracy.trials),
+                format!("{:.1} %", 100.0 * accuracy.mean),
+                format!("{low:.1}–{high:.1} %"),
+            ]);
+        }
+        let chance = format!("{:.1} %", 100.0 * self.chance);
+        table.add_row(["chance", "", &chance, ""]);
+        table
     }
 
     fn alphabet_table(&self) -> Table {

@@ -135,6 +135,8 @@ fn a_dialogue_is_kept_and_goes_on() {
     for line in lines {
         assert!(line.chars().count() <= 80, "{line}");
     }
+    let busy = Record::resume(&path, &questions(PLAN)).unwrap_err();
+    assert!(busy.to_string().contains("is open in another quiz"));
     drop(first);
 
     let mut second = quiz(&path);
