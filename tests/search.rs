@@ -196,6 +196,10 @@ fn what_cannot_be_searched_is_refused() {
         2,
         &["runs/search holds no search"],
     );
+    fs::create_dir_all(at.join("runs/taken")).unwrap();
+    fs::write(at.join("runs/taken/config.toml"), "somebody's run").unwrap();
+    let words = ["runs/taken holds something else"];
+    refused(&search(at, &["--name", "taken"]), 2, &words);
     fs::write(
         at.join("space.toml"),
         SPACE.replace("learning_rate", "lerning_rate"),

@@ -57,7 +57,7 @@ pub enum SearchError {
     },
     /// Nothing that the sampler proposes can be trained.
     #[error(
-        "{tried} proposals in a row do not fit, the last one because: {why}; make the ranges of the search space smaller"
+        "{tried} proposals in a row do not fit, the last one because: {why}; make the ranges of the search space smaller, under another --name"
     )]
     NothingFits {
         /// How many.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::search::journal::JOURNAL;
 
 /// Where a run lives.
 #[derive(Debug, Clone, clap::Args)]
@@ -43,8 +44,11 @@ impl RunArgs {
         default: &str,
         [started, finished]: [&str; 2],
     ) -> Result<PathBuf, Failure> {
-        let unfinished =
-            |folder: &PathBuf| folder.join(started).exists() && !folder.join(finished).exists();
+        // A search has a configuration too; its trials are its own to go on with.
+        let unfinished = |folder: &PathBuf| {
+            let has = |file| folder.join(file).exists();
+            has(started) && !has(finished) && (started == JOURNAL || !has(JOURNAL))
+        };
         let last = match &self.name {
             Some(name) => Some(self.named(name)?).filter(unfinished),
             None => self
@@ -93,7 +97,8 @@ pub(super) fn named(out: &Path, name: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-fn occupied(folder: &Path) -> bool {
+/// Whether anything is there.
+pub(super) fn occupied(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
@@ -131,6 +136,9 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("started"), "").unwrap();
         assert_eq!(found().unwrap(), folder);
+        std::fs::write(folder.join(JOURNAL), "").unwrap();
+        assert!(found().is_err(), "a search is no run");
+        std::fs::remove_file(folder.join(JOURNAL)).unwrap();
         std::fs::write(folder.join("finished"), "").unwrap();
         assert!(found().is_err());
     }

@@ -84,6 +84,12 @@ impl Args {
         if self.resume {
             return self.begun(folder);
         }
+        if !folder.join(JOURNAL).exists() && run_folder::occupied(&folder) {
+            let at = folder.display();
+            return Err(Failure::Usage(format!(
+                "{at} holds something else than a search; choose another --name"
+            )));
+        }
         let config = match &self.config {
             Some(path) => Config::read(path),
             None => Config::preset(&self.preset),
@@ -268,7 +274,7 @@ mod with_torch {
         });
         match stopped.map_err(refused)? {
             Stopped::Finished => report(&args, &folder, &base),
-            Stopped::Interrupted { .. } => {
+            Stopped::Interrupted => {
                 let (out, name) = (args.out.display(), &args.name);
                 eprintln!(
                     "stopped; go on with `onelook search --resume --out {out} --name {name}` and the same --data"
@@ -296,7 +302,7 @@ mod with_torch {
                     score.step
                 )
             }
-            Ended::Diverged(why) => format!("trial {trial} failed: {why}"),
+            Ended::Failed(why) => format!("trial {trial} failed: {why}"),
             Ended::Interrupted { step } => format!("trial {trial}: stopped at step {step}"),
         }
     }
@@ -321,6 +327,7 @@ mod with_torch {
             ("trials.png", png(&figure).map_err(Failure::work)?),
         ];
         let best = best(&study, base).map(|best| (BEST, best.into_bytes()));
+        let found = best.is_some();
         for (name, bytes) in files.into_iter().chain(best) {
             write_whole(&folder.join(name), &bytes).map_err(Failure::work)?;
         }
@@ -332,8 +339,10 @@ mod with_torch {
         } else {
             println!("{}", rows.markdown());
         }
-        let best = folder.join(BEST);
-        eprintln!("the best: onelook train-export --config {}", best.display());
+        match (found, folder.join(BEST).display()) {
+            (true, best) => eprintln!("the best: onelook train-export --config {best}"),
+            (false, _) => eprintln!("no trial came to a rung; the table says why"),
+        }
         Ok(Verdict::Success)
     }
 }

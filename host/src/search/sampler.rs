@@ -23,7 +23,7 @@ use super::space::{Range, Space};
 const SEARCH_SEED: u64 = 0x7365_6172;
 /// Trained trials that are drawn evenly before anything is learnt from them.
 pub const EVEN_TRIALS: usize = 8;
-/// Share of the trials that counts as good.
+/// Share of the trials with a score that counts as good.
 const GOOD: f64 = 0.1;
 /// Draws of which the best is proposed.
 const CANDIDATES: usize = 24;
@@ -47,18 +47,27 @@ pub fn propose(space: &Space, seed: u64, k: usize, known: &[Known<'_>]) -> Vec<V
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ SEARCH_SEED);
     rng.set_stream(k as u64);
     let n_trained = known.iter().filter(|trial| trial.trained).count();
+    // Failures are no part of what the best tenth is a tenth of: where most proposals do not fit, they would fill it.
+    let n_scored = known.iter().filter(|trial| trial.score.is_finite()).count();
     let parameters = space.parameters.iter().enumerate();
     let value = |(index, parameter): (usize, &super::space::Parameter)| {
         let scale = Scale::of(&parameter.range);
-        let position = match n_trained < EVEN_TRIALS {
+        let position = match n_trained < EVEN_TRIALS || n_scored == 0 {
             true => None,
-            false => scale.estimate(index, known, &mut rng),
+            false => scale.estimate(index, known, good_share(n_scored, known.len()), &mut rng),
         };
         // The crate refuses nothing that a checked space holds; if it did, the draw would be even.
         let position = position.unwrap_or_else(|| rng.random_range(scale.low..scale.high));
         scale.value(position)
     };
     parameters.map(value).collect()
+}
+
+/// Share of all known trials that the best of the scored ones are. The crate rounds up: half a trial less is exactly as
+/// many.
+fn good_share(n_scored: usize, n_known: usize) -> f64 {
+    let good = (GOOD * n_scored as f64).ceil();
+    (good - 0.5) / n_known.max(1) as f64
 }
 
 /// A range as an interval of numbers, the upper end left out.
@@ -113,14 +122,20 @@ impl<'r> Scale<'r> {
         }
     }
 
-    fn estimate(&self, index: usize, known: &[Known<'_>], rng: &mut ChaCha8Rng) -> Option<f64> {
+    fn estimate(
+        &self,
+        index: usize,
+        known: &[Known<'_>],
+        good: f64,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<f64> {
         let estimator: DefaultEstimatorBuilder = match self.range {
             Range::Choice { .. } => histogram_estimator(),
             _ => parzen_estimator(),
         };
         let range = tpe::range(self.low, self.high).ok()?;
         let mut builder = TpeOptimizerBuilder::new();
-        let builder = builder.gamma(GOOD).candidates(CANDIDATES);
+        let builder = builder.gamma(good).candidates(CANDIDATES);
         let mut optimizer = builder.build(estimator, range).ok()?;
         for trial in known {
             let position = self.position(trial.values.get(index)?)?;
@@ -282,6 +297,28 @@ mod tests {
         let low = (0..50).filter(
             |&k| matches!(propose(&space, 1, k, &known)[0], Value::Real(log) if log < 3e-3),
         );
+        assert!(low.count() > 40);
+    }
+
+    /// Where most proposals do not fit, what is learnt is still which of the others are good.
+    #[test]
+    fn failures_do_not_fill_the_best_tenth() {
+        let space = space();
+        let values = |log| {
+            let word = Value::Word("a".to_owned());
+            vec![Value::Real(log), Value::Real(0.0), Value::Whole(16), word]
+        };
+        let (misfit, poor, good) = (values(1e-2), values(1e-1), values(1e-4));
+        let known = |values, score, trained| Known {
+            values,
+            score,
+            trained,
+        };
+        let mut all = vec![known(&misfit, f64::NEG_INFINITY, false); 90];
+        all.extend([known(&poor, 0.1, true); 9]);
+        all.push(known(&good, 0.5, true));
+        let low = (0..50)
+            .filter(|&k| matches!(propose(&space, 1, k, &all)[0], Value::Real(log) if log < 1e-3));
         assert!(low.count() > 40);
     }
 }

@@ -33,6 +33,12 @@ const FIXED: [(&str, &str); 6] = [
 ];
 /// Where layers have rules of their own.
 const LAYER_RULES: &str = "pairs.optimizer.layers[";
+/// What layers without rules of their own follow.
+const COMMON_RULE: [&str; 3] = [
+    "train.learning_rate",
+    "pairs.optimizer.end",
+    "pairs.optimizer.l2",
+];
 
 /// Fields with their ranges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,13 +160,18 @@ impl Space {
         if self.parameters.is_empty() {
             return Err(SpaceError::Empty);
         }
+        let own_rules = has_layer_rules(base);
         let base = self.with_layer_rules(base);
         for (index, parameter) in self.parameters.iter().enumerate() {
             let again = self.parameters[..index].iter();
             let twice = again.clone().any(|other| other.field == parameter.field);
-            let checked = match twice {
-                true => Err("the field is there twice; remove one of them".to_owned()),
-                false => parameter.check(&base),
+            let common = COMMON_RULE.contains(&parameter.field.as_str());
+            let checked = match (twice, own_rules && common) {
+                (true, _) => Err("the field is there twice; remove one of them".to_owned()),
+                (_, true) => Err(format!(
+                    "it changes nothing where pairs.optimizer.layers has a rule for every layer; name theirs, as in {LAYER_RULES}0].l2"
+                )),
+                _ => parameter.check(&base),
             };
             checked.map_err(|message| SpaceError::Entry {
                 index,
@@ -211,8 +222,23 @@ impl Space {
     /// # Errors
     /// [`Misfit`] in the words of the configuration that refuses them.
     pub fn configured(&self, base: &Config, values: &[Value]) -> Result<Config, Misfit> {
-        let mut table = table_of(&self.with_layer_rules(base));
-        for (parameter, value) in self.parameters.iter().zip(values) {
+        // Rules of layers start as the common one, which may itself be among the values.
+        let common = self.set(table_of(base), values, |field| {
+            !field.starts_with(LAYER_RULES)
+        })?;
+        let table = table_of(&self.with_layer_rules(&common));
+        self.set(table, values, |field| field.starts_with(LAYER_RULES))
+    }
+
+    /// The configuration of `table` with the values whose fields are `wanted`.
+    fn set(
+        &self,
+        mut table: toml::Value,
+        values: &[Value],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Config, Misfit> {
+        let all = self.parameters.iter().zip(values);
+        for (parameter, value) in all.filter(|(parameter, _)| wanted(&parameter.field)) {
             let nowhere = || Misfit(format!("{} is not there", parameter.field));
             field::set(&mut table, &parameter.field, value).ok_or_else(nowhere)?;
         }
@@ -240,6 +266,12 @@ impl Space {
             .map(|field| field.get(label(field)..).unwrap_or(field))
             .collect()
     }
+}
+
+/// Whether every layer has a rule of its own.
+fn has_layer_rules(config: &Config) -> bool {
+    let optimizer = config.pairs.as_ref().map(|pairs| &pairs.optimizer);
+    matches!(optimizer, Some(PairOptimizer::Momentum { layers, .. }) if !layers.is_empty())
 }
 
 /// A configuration of structs always has a TOML form.

@@ -75,7 +75,7 @@ pub enum Event {
         /// How good it is there.
         score: Score,
     },
-    /// Its loss is no longer a number.
+    /// Its loss is no longer a number, or libtorch refused it.
     Diverged {
         /// Which one.
         trial: usize,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::SearchError;
-use super::journal::{Claim, Journal, claim};
+use super::journal::{Claim, Journal, claim, trial_folder};
 use super::sampler::propose;
 use super::study::{Event, Score, Settings, Step, Study};
 use crate::config::{CONFIG_FILE, Config};
@@ -43,8 +43,8 @@ pub struct Job<'a> {
 pub enum Ended {
     /// There.
     Scored(Score),
-    /// The loss is no longer a number.
-    Diverged(String),
+    /// The loss is no longer a number, or libtorch refused.
+    Failed(String),
     /// The user stopped it after so many steps; a checkpoint is written.
     Interrupted {
         /// Steps done.
@@ -58,10 +58,7 @@ pub enum Stopped {
     /// There is nothing left to do.
     Finished,
     /// By the user.
-    Interrupted {
-        /// The trial that was in training, and its step.
-        during: Option<(usize, usize)>,
-    },
+    Interrupted,
 }
 
 /// A search and who works on it.
@@ -160,7 +157,7 @@ impl Worker<'_> {
     ) -> Result<Stopped, SearchError> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
-                return Ok(Stopped::Interrupted { during: None });
+                return Ok(Stopped::Interrupted);
             }
             let (trial, rung, steps, config, claim) = match self.next()? {
                 Task::Finish => return Ok(Stopped::Finished),
@@ -186,12 +183,8 @@ impl Worker<'_> {
             let ended = train(&job).map_err(|message| SearchError::Training { trial, message })?;
             let event = match ended {
                 Ended::Scored(score) => Event::Scored { trial, rung, score },
-                Ended::Diverged(why) => Event::Diverged { trial, rung, why },
-                Ended::Interrupted { step } => {
-                    return Ok(Stopped::Interrupted {
-                        during: Some((trial, step)),
-                    });
-                }
+                Ended::Failed(why) => Event::Diverged { trial, rung, why },
+                Ended::Interrupted { .. } => return Ok(Stopped::Interrupted),
             };
             // The claim is let go of behind this: nobody finds the trial neither trained nor scored.
             Journal::open(self.folder)?.append(event)?;
@@ -252,7 +245,8 @@ impl Worker<'_> {
     /// Whether some worker has claimed it.
     fn is_trained(&self, trial: usize) -> bool {
         // What cannot be claimed for another reason is reported by the one who must have it.
-        claim(self.folder, trial).is_ok_and(|claim| claim.is_none())
+        trial_folder(self.folder, trial).exists()
+            && claim(self.folder, trial).is_ok_and(|claim| claim.is_none())
     }
 }
 

@@ -17,7 +17,8 @@ use crate::search::worker::{Ended, Job};
 /// Trains up to the rung, from the start or from where the trial was left.
 ///
 /// # Errors
-/// [`TrainError`]; a loss that is no longer a number is no error but a trial that failed.
+/// [`TrainError`]; no error but a trial that failed is a loss that is no longer a number, and a network that libtorch
+/// refuses, as when its activations do not fit into memory: the same would happen whenever it is tried again.
 pub fn train(
     job: &Job<'_>,
     background: &Background,
@@ -34,7 +35,9 @@ pub fn train(
     match session.run(true) {
         Ok(Outcome::Interrupted { step }) if step < job.steps => Ok(Ended::Interrupted { step }),
         Ok(_) => score(job).map(Ended::Scored),
-        Err(error @ TrainError::Diverged { .. }) => Ok(Ended::Diverged(error.to_string())),
+        Err(error @ (TrainError::Diverged { .. } | TrainError::Torch(_))) => {
+            Ok(Ended::Failed(error.to_string()))
+        }
         Err(error) => Err(error),
     }
 }

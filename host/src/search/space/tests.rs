@@ -46,6 +46,7 @@ fn values_reach_their_fields() {
         panic!("no momentum")
     };
     // The others start as the common rule.
+    assert!(layers.iter().all(|rule| rule.learning_rate == 0.02));
     let momenta: Vec<f64> = layers.iter().map(|rule| rule.momentum).collect();
     assert_eq!(momenta, [0.9, 0.9, 0.3, 0.9, 0.9, 0.9]);
     assert_eq!(config.preset, "custom");

@@ -53,7 +53,7 @@ fn settings() -> Settings {
 fn toy(job: &Job<'_>) -> Ended {
     let rate = job.config.train.learning_rate;
     if rate > 0.05 {
-        return Ended::Diverged("step 3".to_owned());
+        return Ended::Failed("step 3".to_owned());
     }
     Ended::Scored(Score {
         step: job.steps,
