@@ -45,6 +45,18 @@ impl Args {
                 "heads are compared on episodes and without teachers: remove [pairs] and train.teachers, or take --preset nano".to_owned(),
             ));
         }
+        let train = &config.train;
+        let left_out = [
+            ("drawings must be 2", train.drawings != 2),
+            ("class_loss must be 0", train.class_loss > 0.0),
+            ("average_decay must be 0", train.average_decay > 0.0),
+            ("episode_loss must be above 0", train.episode_loss <= 0.0),
+        ];
+        if let Some((rule, _)) = left_out.iter().find(|(_, refused)| *refused) {
+            return Err(Failure::Usage(format!(
+                "train.{rule}: the heads are compared on episodes by two drawers and by their own losses alone"
+            )));
+        }
         if self.config.is_none() {
             // Four episodes as the ones that are asked at the end.
             let train = &mut config.train;
@@ -101,25 +113,29 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     } else {
         &args.only
     };
-    let (mut rows, mut verdict) = (Vec::new(), Verdict::Success);
+    let (mut rows, mut ended) = (Vec::new(), Ok(Verdict::Success));
     for &contestant in contestants {
-        let Some(reached) = session.run(contestant).map_err(Failure::work)? else {
-            eprintln!(
-                "stopped while {} was training; the others are below",
-                contestant.name()
-            );
-            verdict = Verdict::Interrupted;
-            break;
+        let name = contestant.name();
+        let reached = match session.run(contestant) {
+            Ok(Some(reached)) => reached,
+            Ok(None) => {
+                eprintln!("stopped while {name} was training; the others are below");
+                ended = Ok(Verdict::Interrupted);
+                break;
+            }
+            // What the others have reached took long enough.
+            Err(error) => {
+                ended = Err(Failure::Work(format!(
+                    "{name}: {error}; the others are above"
+                )));
+                break;
+            }
         };
         let first = reached
             .accuracy
             .first()
             .map_or_else(String::new, |(_, a)| a.to_string());
-        eprintln!(
-            "{}: {first} on Lake's runs, {:.0} s",
-            contestant.name(),
-            reached.seconds
-        );
+        eprintln!("{name}: {first} on Lake's runs, {:.0} s", reached.seconds);
         rows.push(reached);
     }
     if args.json {
@@ -130,5 +146,5 @@ pub(super) fn run(args: &Args) -> Result<Verdict, Failure> {
     } else {
         println!("{}", table(&rows));
     }
-    Ok(verdict)
+    ended
 }

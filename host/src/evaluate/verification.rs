@@ -51,7 +51,8 @@ impl VerificationSet {
             });
             pairs.push(Pair { images, same });
         }
-        let sizes = data.alphabets.iter().map(|a| a.characters.len());
+        let twice = data.alphabets.iter().filter(|a| a.n_drawers() > 1);
+        let sizes = twice.map(|a| a.characters.len());
         let refusal = TrialError {
             task: "alphabet",
             n_way: 2,

@@ -3,7 +3,8 @@
 //!
 //! In: embeddings of queries `[t][q][d]` and supports `[t][s][d]`, `t` trials at once. Out: scores, or embeddings of
 //! the same shape. Unlike theirs, the cosines are scaled by a number that is learned: a softmax over numbers between
-//! -1 and 1 cannot be sure of anything.
+//! -1 and 1 cannot be sure of anything; and where a query reads the set, products are divided by √d, for the same reason
+//! the other way round.
 
 use tch::{Device, Kind, Tensor};
 
