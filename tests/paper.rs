@@ -170,4 +170,22 @@ fn heads_are_compared_on_the_same_trials() {
         2,
         &["episodes", "--preset nano"],
     );
+    fs::write(at.join("three.toml"), "[train]\ndrawings = 3\n").unwrap();
+    let three = ["heads", "--config", "three.toml"];
+    refused(&synthetic(at, &three), 2, &["train.drawings must be 2"]);
+}
+
+/// docs/paper.md names figures of these.
+#[test]
+fn the_recipes_of_the_document_are_read() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/paper");
+    let mut read = 0;
+    for entry in fs::read_dir(&recipes).unwrap() {
+        let recipe = entry.unwrap().path();
+        let inspect = ["inspect", "--config", recipe.to_str().unwrap()];
+        let words = succeeded(&onelook(&recipes, &inspect));
+        assert!(words.contains("sigmoid"), "{}: {words}", recipe.display());
+        read += 1;
+    }
+    assert!(read >= 3);
 }

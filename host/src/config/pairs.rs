@@ -29,7 +29,7 @@ pub struct PairConfig {
     pub split: Split,
     /// On which trials it is chosen; their number is `train.validation_trials`.
     pub selection: Selection,
-    /// Steps from one validation to the next.
+    /// Steps from one validation to the next; 0 validates after every epoch through the set (Koch).
     pub validate_every: usize,
     /// Validations without a better one after which training stops; 0 never does.
     pub patience: usize,
@@ -88,7 +88,7 @@ pub enum Selection {
 impl Default for PairConfig {
     /// The paper's largest set.
     fn default() -> Self {
-        let set = Self {
+        Self {
             count: 150_000,
             copies: 8,
             drawers: 12,
@@ -100,11 +100,6 @@ impl Default for PairConfig {
             validate_every: 0,
             patience: 20,
             optimizer: PairOptimizer::koch(),
-        };
-        Self {
-            // Once in an epoch.
-            validate_every: set.epoch().unwrap_or(1),
-            ..set
         }
     }
 }
@@ -139,6 +134,15 @@ impl PairConfig {
         }
     }
 
+    /// Steps from one validation to the next.
+    #[must_use]
+    pub fn validation_interval(&self) -> usize {
+        match self.validate_every {
+            0 => self.epoch().unwrap_or(1),
+            steps => steps,
+        }
+    }
+
     /// `n_layers` are the layers with weights, the head counted.
     pub(super) fn check(&self, n_layers: usize) -> Result<(), ConfigError> {
         let needs_epochs = matches!(self.optimizer, PairOptimizer::Momentum { .. });
@@ -162,8 +166,8 @@ impl PairConfig {
             ("pairs.batch", (2..=4096).contains(&self.batch), "2 to 4096"),
             (
                 "pairs.validate_every",
-                self.validate_every >= 1,
-                "at least 1",
+                self.validate_every >= 1 || self.count > 0,
+                "at least 1 where pairs.count is 0: there are no epochs",
             ),
             (
                 "pairs.count",
@@ -185,7 +189,10 @@ mod tests {
 
     #[test]
     fn an_epoch_sees_every_pair_and_its_copies() {
-        assert_eq!(PairConfig::default().epoch(), Some(150_000 * 9 / 128));
+        let paper = PairConfig::default();
+        assert_eq!(paper.epoch(), Some(150_000 * 9 / 128));
+        assert_eq!(Some(paper.validation_interval()), paper.epoch());
+        assert_eq!(PairConfig::seed().validation_interval(), 1_000);
         assert_eq!(PairConfig::seed().epoch(), None);
         let few = PairConfig {
             count: 3,
@@ -205,5 +212,7 @@ mod tests {
         assert!(refusal(|pairs| pairs.batch = 1).starts_with("pairs.batch must be 2"));
         assert!(refusal(|pairs| pairs.drawers = 1).starts_with("pairs.drawers"));
         assert!(refusal(|pairs| pairs.count = 0).starts_with("pairs.copies must be 0"));
+        let anew = |pairs: &mut PairConfig| (pairs.count, pairs.copies) = (0, 0);
+        assert!(refusal(anew).starts_with("pairs.validate_every must be at least 1"));
     }
 }

@@ -129,12 +129,6 @@ impl Optimizer {
         })
     }
 
-    /// Steps taken so far.
-    #[must_use]
-    pub const fn step(&self) -> usize {
-        self.step
-    }
-
     /// The running means, named for a checkpoint.
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {

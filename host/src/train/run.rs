@@ -203,7 +203,7 @@ impl Session<'_> {
             return true;
         }
         if let Some(pairs) = &self.config.pairs {
-            let due = progress.step.is_multiple_of(pairs.validate_every);
+            let due = progress.step.is_multiple_of(pairs.validation_interval());
             return due || progress.schedule.is_over();
         }
         let done = |fraction: f64| (fraction * self.config.train.validations as f64 + 1e-6) as u64;
