@@ -184,7 +184,8 @@ fn the_recipes_of_the_document_are_read() {
         let recipe = entry.unwrap().path();
         let inspect = ["inspect", "--config", recipe.to_str().unwrap()];
         let words = succeeded(&onelook(&recipes, &inspect));
-        assert!(words.contains("sigmoid"), "{}: {words}", recipe.display());
+        let is_float = words.contains("stays in floating point");
+        assert_eq!(is_float, !recipe.ends_with("heads.toml"), "{words}");
         read += 1;
     }
     assert!(read >= 3);

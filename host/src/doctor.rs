@@ -70,7 +70,7 @@ pub const CHECKS: [Check; 12] = [
     Check {
         code: "OL-D002",
         title: "compiler for Cortex-M4 and M7",
-        needed_for: "firmware for an386 and an500, `simulate`",
+        needed_for: "firmware for an386 and an500, `simulate`, `evaluate --engine device`",
         fix: "run `rustup target add thumbv7em-none-eabihf`, or `cargo xtask setup firmware`",
         run: checks::thumbv7em,
     },
@@ -84,7 +84,7 @@ pub const CHECKS: [Check; 12] = [
     Check {
         code: "OL-D004",
         title: "libtorch",
-        needed_for: "`train-export` and `train`",
+        needed_for: "`train-export`, `search`, `heads`",
         fix: "nothing, it is installed at the first training; or run `cargo xtask setup libtorch`, or unset LIBTORCH when it names a wrong one",
         run: checks::libtorch,
     },
@@ -98,7 +98,7 @@ pub const CHECKS: [Check; 12] = [
     Check {
         code: "OL-D006",
         title: "QEMU",
-        needed_for: "`simulate` and the firmware's tests",
+        needed_for: "`simulate`, `evaluate --engine device`, the firmware's tests",
         fix: "run `cargo xtask setup qemu`, or `sudo apt-get install qemu-system-arm`",
         run: checks::qemu,
     },

@@ -309,7 +309,7 @@ pub enum ViewError {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// A file cannot be read.
-    #[error("{path}: {source}; give the folder of a run, it holds {MODEL} and three ONNX files")]
+    #[error("{path}: {source}; give the folder of a finished run")]
     File {
         /// The file.
         path: PathBuf,

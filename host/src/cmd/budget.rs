@@ -20,11 +20,11 @@ use crate::spec::NetSpec;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct BudgetArgs {
     /// Most bytes of flash that model.onelook may take, as in 65536, 64KiB or 1MiB; refused before
-    /// training.
+    /// anything is trained or written.
     #[arg(long, value_name = "BYTES")]
     max_flash: Option<Bytes>,
     /// Most bytes of RAM that one embedding may take: the arena and the embedding itself; refused
-    /// before training.
+    /// before anything is trained or written.
     #[arg(long, value_name = "BYTES")]
     max_ram: Option<Bytes>,
 }
@@ -77,7 +77,7 @@ impl BudgetArgs {
             (operator, weights)
         }));
         Err(Failure::Usage(format!(
-            "{MODEL} takes {got} bytes of flash, --max-flash allows {limit}; most of them are \
+            "{MODEL} takes {got} bytes of flash, --max-flash allows {limit}; the largest part is \
              {worst} bytes of weights: give that layer fewer channels, or take another --preset"
         )))
     }

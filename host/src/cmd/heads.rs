@@ -13,10 +13,10 @@ use crate::heads::Contestant;
 pub(super) struct Args {
     #[command(flatten)]
     data: DataArgs,
-    /// The encoder and its training, with episodes: micro or nano.
+    /// The encoder and its recipe: micro or nano; batches are four 20-way episodes, the learning rate is 0.004.
     #[arg(long, default_value = "nano")]
     preset: String,
-    /// TOML file with a configuration.
+    /// TOML file with a configuration, taken as it is, but for --steps.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     config: Option<PathBuf>,
     /// Optimizer steps of each.

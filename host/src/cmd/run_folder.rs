@@ -11,7 +11,8 @@ pub(super) struct RunArgs {
     /// Folder that holds the runs.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the run [default: the preset's name, numbered when that is taken].
+    /// Name of the run [default: the preset's, or that of the --config or ONNX file, with -quick where that is given;
+    /// numbered when it is taken].
     #[arg(long)]
     name: Option<String>,
 }

@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// The board.
     #[arg(long, value_enum, default_value_t = BoardName::An386)]
     board: BoardName,
-    /// A picture (PNG or PGM) that the camera sees, or a folder of pictures that it sees in turn.
+    /// A picture (PNG, JPEG, BMP or PGM) that the camera sees, or a folder of pictures that it sees in turn.
     #[arg(long, value_name = "FILE|DIR")]
     camera: Option<PathBuf>,
     /// The file that is the device's memory and flash; it is created when it is not there

@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     budget: BudgetArgs,
     /// A network and its training recipe: micro (the one that ships), nano (for small memories), koch (the
-    /// paper's) or seed (the post's); the last two stay in floating point.
+    /// paper's) or seed (a blog post's variation of it); the last two stay in floating point.
     #[arg(long, default_value = "micro")]
     preset: String,
     /// TOML file with a configuration; the other flags win over it.

@@ -1,7 +1,7 @@
 //! Picture files to captures, and back.
 //!
 //! In: PNG, JPEG, BMP or PGM files of any size. Out: 8-bit grey pictures that fit a device, made smaller by
-//! area-averaging as the device's own arithmetic does it; and PNG or PGM files of captures.
+//! area-averaging as the device's own arithmetic does it; and files of captures (PNG, JPEG, BMP or PGM).
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

@@ -130,7 +130,7 @@ impl fmt::Display for FormatError {
             Self::Magic { got } => {
                 write!(
                     f,
-                    "not a Onelook model: it starts with {got:02x?}, not with \"1LOK\""
+                    "not an Onelook model: it starts with {got:02x?}, not with \"1LOK\""
                 )
             }
             Self::Version { got } => write!(

@@ -41,7 +41,7 @@ pub(crate) enum Step {
     Test,
     /// run the tests of shared in an interpreter that checks every access to memory
     Miri,
-    /// feed random bytes to shared for ten seconds
+    /// feed random bytes to shared for twelve seconds
     Fuzz,
     /// train for a minute, export and verify
     TrainSmoke,
@@ -61,7 +61,7 @@ const LEFT_OUT_WHEN_QUICK: [Step; 7] = [
 /// Which steps to run and when to stop.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Leave out the documentation and the training
+    /// Leave out doc, selftest, devices, engine, shared, miri and train-smoke
     #[arg(long)]
     quick: bool,
     /// Run only these steps

@@ -20,7 +20,7 @@ pub(super) struct CaptureArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ScoreArgs {
-    /// A picture (PNG or PGM), or a folder of them, in place of the camera.
+    /// A picture (PNG, JPEG, BMP or PGM), or a folder of them, in place of the camera.
     #[arg(long, value_name = "FILE|DIR")]
     image: Option<PathBuf>,
     /// How many pictures the camera takes.

@@ -16,7 +16,7 @@ pub(super) struct EnrolArgs {
     /// The class. For a folder it is the name of each folder in it, or of each picture: A.png, A-2.png.
     #[arg(long, required_unless_present = "image")]
     label: Option<String>,
-    /// A picture (PNG or PGM) or a folder of pictures, in place of the camera.
+    /// A picture (PNG, JPEG, BMP or PGM) or a folder of pictures, in place of the camera.
     #[arg(long, value_name = "FILE|DIR")]
     image: Option<PathBuf>,
     /// Also when the picture's quality or its likeness to another class speaks against it.
@@ -136,7 +136,7 @@ fn say(common: &Common, label: &str, before: &str, enrolled: &Enrolled) {
         return;
     }
     println!(
-        "{before}{label} is enrolled as sample {} ({} samples, {} classes){}",
+        "{before}{label} is enrolled as sample {} ({} in all, classes: {}){}",
         enrolled.sample,
         enrolled.samples,
         enrolled.classes,
