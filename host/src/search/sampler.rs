@@ -271,13 +271,15 @@ mod tests {
         assert!(learnt > 0.7 * chance, "{learnt} and {chance}");
     }
 
+    /// Differ in the first alone.
+    fn values(log: f64) -> Vec<Value> {
+        let word = Value::Word("a".to_owned());
+        vec![Value::Real(log), Value::Real(0.0), Value::Whole(16), word]
+    }
+
     #[test]
     fn a_failed_trial_is_no_example() {
         let space = space();
-        let values = |log| {
-            let word = Value::Word("a".to_owned());
-            vec![Value::Real(log), Value::Real(0.0), Value::Whole(16), word]
-        };
         let (bad, good) = (values(1e-1), values(1e-4));
         let mut known = vec![
             Known {
@@ -304,10 +306,6 @@ mod tests {
     #[test]
     fn failures_do_not_fill_the_best_tenth() {
         let space = space();
-        let values = |log| {
-            let word = Value::Word("a".to_owned());
-            vec![Value::Real(log), Value::Real(0.0), Value::Whole(16), word]
-        };
         let (misfit, poor, good) = (values(1e-2), values(1e-1), values(1e-4));
         let known = |values, score, trained| Known {
             values,
