@@ -196,10 +196,6 @@ fn what_cannot_be_searched_is_refused() {
         2,
         &["runs/search holds no search"],
     );
-    fs::create_dir_all(at.join("runs/taken")).unwrap();
-    fs::write(at.join("runs/taken/config.toml"), "somebody's run").unwrap();
-    let words = ["runs/taken holds something else"];
-    refused(&search(at, &["--name", "taken"]), 2, &words);
     fs::write(
         at.join("space.toml"),
         SPACE.replace("learning_rate", "lerning_rate"),
@@ -224,4 +220,12 @@ fn what_cannot_be_searched_is_refused() {
         printed.contains("pairs.optimizer.layers[5].momentum"),
         "{printed}"
     );
+    // Another's folder stays as it is; the space file must not be what is refused first.
+    fs::write(at.join("space.toml"), SPACE).unwrap();
+    fs::create_dir_all(at.join("runs/taken")).unwrap();
+    fs::write(at.join("runs/taken/config.toml"), "somebody's run").unwrap();
+    let words = ["runs/taken holds something else"];
+    refused(&search(at, &["--name", "taken"]), 2, &words);
+    let kept = fs::read_to_string(at.join("runs/taken/config.toml")).unwrap();
+    assert_eq!(kept, "somebody's run");
 }
