@@ -152,7 +152,16 @@ fn resuming_with_layers_of_their_own_changes_nothing() {
 fn resuming_with_adam_and_new_pairs_changes_nothing() {
     let text = TINY_PAIRS.replace("preset = \"koch\"", "preset = \"seed\"");
     let text = text.replace("count = 60\ncopies = 2\n", "");
-    resumed_is_uninterrupted(&Config::parse(&text).unwrap());
+    let mut config = Config::parse(&text).unwrap();
+    resumed_is_uninterrupted(&config);
+    // A rate that falls is that of the whole run, also where it is resumed.
+    config.pairs.as_mut().unwrap().optimizer = PairOptimizer::Adam {
+        cosine: true,
+        l2: 2e-4,
+        l2_linear: 1e-3,
+    };
+    config.train.average_decay = 0.9;
+    resumed_is_uninterrupted(&config);
 }
 
 fn layer_rule(learning_rate: f64) -> LayerRule {
@@ -199,7 +208,7 @@ fn patience_ends() {
     (pairs.patience, pairs.optimizer) = (
         3,
         PairOptimizer::Adam {
-            cosine: true,
+            cosine: false,
             l2: 0.0,
             l2_linear: 0.0,
         },
