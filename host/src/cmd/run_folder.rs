@@ -48,7 +48,7 @@ impl RunArgs {
         // A search has a configuration too; its trials are its own to go on with.
         let unfinished = |folder: &PathBuf| {
             let has = |file| folder.join(file).exists();
-            has(started) && !has(finished) && (started == JOURNAL || !has(JOURNAL))
+            has(started) && !has(finished) && !has(JOURNAL)
         };
         let last = match &self.name {
             Some(name) => Some(self.named(name)?).filter(unfinished),

@@ -339,9 +339,11 @@ mod with_torch {
         } else {
             println!("{}", rows.markdown());
         }
-        match (found, folder.join(BEST).display()) {
-            (true, best) => eprintln!("the best: onelook train-export --config {best}"),
-            (false, _) => eprintln!("no trial came to a rung; the table says why"),
+        if found {
+            let best = folder.join(BEST);
+            eprintln!("the best: onelook train-export --config {}", best.display());
+        } else {
+            eprintln!("no trial came to a rung; the table says why");
         }
         Ok(Verdict::Success)
     }
